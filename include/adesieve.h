@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * adesieve.h - find the sentences that report an adverse drug effect.
+ *
+ * The whole stable interface of libadesieve. A first program:
+ *
+ *     ade_model *model = NULL;
+ *     ade_session *session = NULL;
+ *     ade_text text = {"Rash after amoxicillin.", 23};
+ *     ade_result result;
+ *     float probabilities[2];
+ *
+ *     if (ade_model_open("models/adesieve-minilm", NULL, &model) ||
+ *         ade_session_open(model, NULL, &session) ||
+ *         ade_classify(session, &text, 1, &result, NULL, probabilities))
+ *         fprintf(stderr, "%s\n", ade_last_error());
+ *     else
+ *         printf("%s %.4f\n", ade_model_label(model, result.label), result.score);
+ *     ade_session_close(session);
+ *     ade_model_close(model);
+ *
+ * Threads.   An ade_model never changes once it is open: any number of threads may use it at once.
+ *            An ade_session or ade_screen belongs to one thread at a time; it runs threads of its own inside a call.
+ * Texts.     Pointer and length, UTF-8; NUL bytes are ordinary characters. The library never keeps a caller's pointer
+ *            after a call returns, unless the function says so.
+ * Errors.    Every function that can fail returns an ade_status. On failure the outputs are untouched, nothing is left
+ *            to clean up, and ade_last_error() holds one full sentence for the calling thread.
+ * Options.   Set an option struct up with its INIT macro, then change the members you need. An older program gets the
+ *            defaults for members that it does not know; a member that this library does not know is refused
+ *            (ADE_UNSUPPORTED) unless it is zero.
+ * Manners.   The library does not print, exit, abort, change the locale or install signal handlers.
+ * Not promised: the memory layout behind the opaque handles, the wording of error texts, and equal bits between two
+ *            processors, precisions or releases. The same session gives a text the same bits alone, in any batch, in
+ *            any order and with any number of threads.
+ */
+#ifndef ADESIEVE_H
+#define ADESIEVE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* THE version of adesieve; the build reads it from here. The major number is the ABI: it is part of the SONAME. */
+#define ADE_VERSION_MAJOR 0
+#define ADE_VERSION_MINOR 1
+#define ADE_VERSION_PATCH 0
+
+#if defined(__GNUC__) && defined(ADE_BUILDING_LIBRARY)
+#define ADE_API __attribute__((visibility("default")))
+#else
+#define ADE_API
+#endif
+
+/* ---- Status ------------------------------------------------------------------------------------------------------ */
+
+/* X(name, value, text). A value, once released, keeps its meaning for ever. */
+#define ADE_STATUS_MAP(X)                                                                  \
+    X(OK, 0, "success")                                                                    \
+    X(INVALID_ARGUMENT, 1, "invalid argument")                                             \
+    X(OUT_OF_MEMORY, 2, "out of memory")                                                   \
+    X(IO, 3, "a file or stream cannot be opened, read or written")                         \
+    X(BAD_MODEL, 4, "the files of the model are malformed, incomplete or contradictory")   \
+    X(UNSUPPORTED, 5, "this library, build or machine cannot do what is asked for")        \
+    X(BAD_INPUT, 6, "an input text or document is malformed")                              \
+    X(DEVICE, 7, "the device failed")                                                      \
+    X(CANCELLED, 8, "the caller's callback asked to stop")                                 \
+    X(BUSY, 9, "the object is in use elsewhere")                                           \
+    X(INTERNAL, 10, "a fault inside adesieve")                                             \
+    X(END, 100, "nothing is left to deliver")
+
+typedef enum ade_status {
+#define ADE_STATUS_ENUM(name, value, text) ADE_##name = value,
+    ADE_STATUS_MAP(ADE_STATUS_ENUM)
+#undef ADE_STATUS_ENUM
+    ADE_STATUS_FORCE_32_BITS = 0x7fffffff /* keeps the enum's size the same for every compiler */
+} ade_status;
+
+/* The name of a status, such as "ADE_BAD_MODEL", and its text. Never NULL; an unknown value gives "ADE_?" and
+ * "unknown status". Static strings. */
+ADE_API const char *ade_status_name(ade_status status);
+ADE_API const char *ade_status_text(ade_status status);
+
+/* What went wrong in this thread's last failed call: one sentence that says what, where, why and what to do, without a
+ * final line feed. "" when the last call succeeded. Valid until this thread's next call into the library. */
+ADE_API const char *ade_last_error(void);
+
+/* The version of the library that runs, as in "0.1.0", and as major * 10000 + minor * 100 + patch. */
+ADE_API const char *ade_version(void);
+ADE_API uint32_t    ade_version_number(void);
+
+/* ---- Common types ------------------------------------------------------------------------------------------------ */
+
+typedef struct ade_model   ade_model;   /* an open model folder: immutable, shared between threads */
+typedef struct ade_session ade_session; /* working memory on one device; one thread at a time      */
+typedef struct ade_screen  ade_screen;  /* a screening run; one thread at a time                   */
+
+typedef struct ade_text {
+    const char *data; /* UTF-8; may hold NULs; may be NULL when size is 0 */
+    size_t      size; /* bytes */
+} ade_text;
+
+typedef enum ade_log_level {
+    ADE_LOG_DEBUG   = 0,
+    ADE_LOG_INFO    = 1,
+    ADE_LOG_WARNING = 2,
+    ADE_LOG_LEVEL_FORCE_32_BITS = 0x7fffffff
+} ade_log_level;
+
+/* Receives one message, without line feed; valid during the call only. Called on the thread that called the library,
+ * or on a worker thread while that thread waits; never two calls at once for one handle. It must not call back into
+ * the handle. */
+typedef void (*ade_log_fn)(void *user, ade_log_level level, const char *message);
+
+/* Asked from time to time during long calls (at least ten times a second), always on the thread that called the
+ * library. `done` and `total` count texts (ade_classify) or compressed bytes read (screening; total 0 = unknown).
+ * Any value but 0 stops the call with ADE_CANCELLED. The session stays usable. */
+typedef int (*ade_progress_fn)(void *user, uint64_t done, uint64_t total);
+
+/* ---- Model ------------------------------------------------------------------------------------------------------- */
+
+typedef struct ade_model_options {
+    uint32_t    struct_size;    /* sizeof(ade_model_options) as the caller knows it */
+    uint32_t    reserved;       /* 0 */
+    const char *labels;         /* comma-separated names in id order that replace the folder's; NULL = the folder's */
+    const char *positive_label; /* NULL = the label named ADE, else the last one */
+    ade_log_fn  log;            /* receives warnings about the folder; NULL = none */
+    void       *log_user;
+} ade_model_options;
+#define ADE_MODEL_OPTIONS_INIT { (uint32_t)sizeof(ade_model_options), 0, NULL, NULL, NULL, NULL }
+
+/* Opens a Hugging Face checkpoint folder (config.json, model.safetensors or its shards, tokenizer files).
+ * folder     path in the file system's encoding; not kept.
+ * options    NULL = defaults; copied.
+ * out        receives the model; the caller closes it.
+ * Weights are memory-mapped; a file that is changed while the model is open has undefined contents, one that is
+ * shortened is an error at ade_session_open or before.
+ * Statuses: INVALID_ARGUMENT, OUT_OF_MEMORY, IO, BAD_MODEL, UNSUPPORTED (another architecture and the like). */
+ADE_API ade_status ade_model_open(const char *folder, const ade_model_options *options, ade_model **out);
+
+/* Releases a model once its sessions are closed. Sessions hold the model: closing it first is allowed, the memory then
+ * goes with the last session. NULL is fine. */
+ADE_API void ade_model_close(ade_model *model);
+
+typedef enum ade_problem {
+    ADE_PROBLEM_SINGLE_LABEL = 0, /* softmax */
+    ADE_PROBLEM_MULTI_LABEL  = 1, /* a sigmoid each */
+    ADE_PROBLEM_REGRESSION   = 2, /* the value itself */
+    ADE_PROBLEM_FORCE_32_BITS = 0x7fffffff
+} ade_problem;
+
+typedef struct ade_model_info {
+    uint32_t    struct_size;   /* set by ADE_MODEL_INFO_INIT before the call */
+    int32_t     n_labels;      /* classes C; at least 1 */
+    int32_t     positive_label;/* index of the label whose probability is `score` */
+    int32_t     problem;       /* ade_problem */
+    int32_t     n_layers, hidden_size, n_heads, intermediate_size;
+    int32_t     vocab_size, max_length; /* max_length: tokens per text at most, specials included */
+    int32_t     lowercase, strip_accents;
+    int32_t     calibrated;    /* 1 when the folder holds a calibration */
+    uint64_t    n_parameters;
+    const char *folder;        /* as given to ade_model_open */
+    const char *name;          /* last component of the folder's path */
+    const char *architecture;  /* "BertForSequenceClassification" */
+    const char *activation;    /* "gelu_erf", "gelu_tanh", "relu", "silu" */
+    const char *weights_type;  /* "F32", "F16", "BF16" or "mixed" as stored */
+    const char *tokenizer_source; /* which file gave the vocabulary */
+    const char *casing_reason; /* one sentence: why texts are lower-cased or not */
+} ade_model_info;
+#define ADE_MODEL_INFO_INIT                                                                                  \
+    { (uint32_t)sizeof(ade_model_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, \
+      NULL, NULL }
+
+/* Fills *info; its strings live as long as the model. */
+ADE_API ade_status ade_model_get_info(const ade_model *model, ade_model_info *info);
+
+/* The name of label 0 <= index < n_labels, in UTF-8; NULL for another index. Lives as long as the model. */
+ADE_API const char *ade_model_label(const ade_model *model, int32_t index);
+
+/* The text of a token id, such as "##ing"; NULL for an id out of range. Lives as long as the model. */
+ADE_API const char *ade_model_token(const ade_model *model, int32_t id);
+
+/* SHA-256 over the weights' and the tokenizer's files, as 64 lower-case hexadecimal digits and a NUL, written to
+ * digest[65]. Reads the files once and remembers the value. Statuses: IO. */
+ADE_API ade_status ade_model_hash(ade_model *model, char digest[65]);
+
+/* The default model's folder: $ADESIEVE_MODEL, else where this build installed it, else NULL. Not kept between calls
+ * that change the environment. */
+ADE_API const char *ade_default_model(void);
+
+/* ---- Session ----------------------------------------------------------------------------------------------------- */
+
+typedef enum ade_device {
+    ADE_DEVICE_AUTO = 0, /* a GPU if one can be used, else the CPU */
+    ADE_DEVICE_CPU  = 1,
+    ADE_DEVICE_CUDA = 2,
+    ADE_DEVICE_NONE = 3, /* tokenizes only; opens at once and takes hardly any memory */
+    ADE_DEVICE_FORCE_32_BITS = 0x7fffffff
+} ade_device;
+
+typedef enum ade_precision {
+    ADE_PRECISION_AUTO = 0, /* bf16 where the processor computes in it natively, else f32; f16 on a GPU */
+    ADE_PRECISION_F32  = 1,
+    ADE_PRECISION_BF16 = 2,
+    ADE_PRECISION_F16  = 3,
+    ADE_PRECISION_FORCE_32_BITS = 0x7fffffff
+} ade_precision;
+
+typedef enum ade_invalid_utf8 {
+    ADE_INVALID_UTF8_ERROR   = 0, /* ADE_BAD_INPUT that names the text and the byte */
+    ADE_INVALID_UTF8_REPLACE = 1, /* each maximal invalid part becomes U+FFFD, is counted, and then is deleted as the
+                                     reference tokenizer deletes that character */
+    ADE_INVALID_UTF8_FORCE_32_BITS = 0x7fffffff
+} ade_invalid_utf8;
+
+typedef struct ade_session_options {
+    uint32_t        struct_size;
+    int32_t         device;       /* ade_device */
+    int32_t         device_index; /* which GPU, from 0 */
+    int32_t         precision;    /* ade_precision */
+    int32_t         threads;      /* CPU threads; 0 = as many as this process may run on */
+    int32_t         max_length;   /* tokens per text, specials included: 3 to the model's maximum; 0 = the maximum */
+    int32_t         token_budget; /* tokens per batch; 0 = chosen for the device */
+    int32_t         invalid_utf8; /* ade_invalid_utf8 */
+    int32_t         split_special_tokens; /* 1: "[SEP]" written in a text is ordinary text */
+    int32_t         reserved;     /* 0 */
+    ade_progress_fn progress;     /* NULL = none */
+    void           *progress_user;
+    ade_log_fn      log;          /* NULL = none */
+    void           *log_user;
+} ade_session_options;
+#define ADE_SESSION_OPTIONS_INIT \
+    { (uint32_t)sizeof(ade_session_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL }
+
+/* Makes a session of `model` on a device. Statuses: INVALID_ARGUMENT, OUT_OF_MEMORY, UNSUPPORTED (no such device, or
+ * a precision that it does not have), BAD_MODEL, DEVICE. */
+ADE_API ade_status ade_session_open(ade_model *model, const ade_session_options *options, ade_session **out);
+ADE_API void       ade_session_close(ade_session *session); /* NULL is fine */
+
+typedef struct ade_session_info {
+    uint32_t    struct_size;
+    int32_t     device;       /* ade_device, never AUTO */
+    int32_t     device_index;
+    int32_t     precision;    /* ade_precision, never AUTO */
+    int32_t     threads, max_length, token_budget;
+    int32_t     reserved;
+    const char *device_name;  /* the processor's or GPU's own name */
+    const char *instruction_set; /* what the kernels use, such as "AVX-512 BF16" */
+    const char *device_reason;   /* one sentence: why this device, and why not a GPU */
+} ade_session_info;
+#define ADE_SESSION_INFO_INIT { (uint32_t)sizeof(ade_session_info), 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL }
+
+/* Fills *info; its strings live as long as the session. */
+ADE_API ade_status ade_session_get_info(const ade_session *session, ade_session_info *info);
+
+typedef struct ade_result {
+    int32_t label;     /* index of the highest score; 0 for regression */
+    float   score;     /* the positive label's probability; for regression the value */
+    int32_t tokens;    /* ids given to the model, specials included */
+    int32_t unknown;   /* of these, [UNK] */
+    int32_t truncated; /* 1 when the text was longer than max_length and its end was left out */
+    int32_t replaced;  /* invalid UTF-8 parts that were replaced; 0 unless asked for */
+} ade_result;
+
+/* Classifies n_texts texts.
+ * results        (n_texts); NULL = not wanted.
+ * logits         (n_texts, C) row-major, C = ade_model_info.n_labels; the model's own outputs; NULL = not wanted.
+ * probabilities  (n_texts, C) row-major: softmax, sigmoid or, for regression, the value; NULL = not wanted.
+ * Texts may come in any order and length; the session sorts and packs them without padding. Each text's values have
+ * the same bits in whatever company it comes. Once warm (a call at least as large came before) nothing is allocated.
+ * Statuses: INVALID_ARGUMENT, OUT_OF_MEMORY, BAD_INPUT (names the text, from 0, and the byte), CANCELLED, DEVICE. */
+ADE_API ade_status ade_classify(ade_session *session, const ade_text *texts, size_t n_texts, ade_result *results,
+                                float *logits, float *probabilities);
+
+typedef struct ade_token {
+    int32_t  id;
+    uint32_t start, end; /* bytes [start, end) of the original text; 0, 0 for the special tokens that frame it */
+} ade_token;
+
+typedef struct ade_tokens_info {
+    size_t  n_tokens;  /* after truncation, specials included */
+    int32_t unknown, truncated, replaced; /* as in ade_result */
+    int32_t reserved;
+} ade_tokens_info;
+
+/* Tokenizes one text just as ade_classify does.
+ * tokens    (capacity) receives the tokens; NULL with capacity 0 asks for their number only.
+ * info      receives their number and the counts; never NULL.
+ * Statuses: INVALID_ARGUMENT (also: more tokens than capacity; *info is set then, tokens is untouched), OUT_OF_MEMORY,
+ * BAD_INPUT. */
+ADE_API ade_status ade_tokenize(ade_session *session, ade_text text, ade_token *tokens, size_t capacity,
+                                ade_tokens_info *info);
+
+/* ---- Screening: from MEDLINE/PubMed XML to hits ------------------------------------------------------------------ */
+
+typedef enum ade_part {
+    ADE_PART_TITLE    = 0,
+    ADE_PART_ABSTRACT = 1,
+    ADE_PART_DELETED  = 2, /* the row says that the record was deleted; it has no text */
+    ADE_PART_FORCE_32_BITS = 0x7fffffff
+} ade_part;
+
+/* The text of one part, in which a row's start and end count. Pointers are valid during the call only. */
+typedef struct ade_screen_part {
+    int64_t     pmid;
+    int32_t     version;
+    int32_t     part;     /* ade_part */
+    int32_t     section_index; /* from 0 through the record's abstract sections; 0 for a title */
+    int32_t     reserved;
+    ade_text    section;  /* label; data is NULL where there is none */
+    ade_text    text;
+    const char *source;
+} ade_screen_part;
+
+/* Called on the thread that calls ade_screen_next, in order, before the rows of that part. */
+typedef void (*ade_part_fn)(void *user, const ade_screen_part *part);
+
+typedef struct ade_screen_options {
+    uint32_t struct_size;
+    int32_t  all;              /* 1: a row for every sentence, not only for hits */
+    double   threshold;        /* a sentence is a hit when score >= threshold; negative = 0.5 */
+    int32_t  no_section_label; /* 1: do not put "RESULTS: " before a labelled section's first sentence for the model */
+    int32_t  keep_going;       /* 1: a file that fails is named in the log and counted, and the run goes on */
+    uint64_t limit;            /* records to read at most; 0 = all */
+    const ade_session_options *session; /* NULL = defaults; its progress callback counts bytes of input read;
+                                           copied, not kept */
+    ade_part_fn parts;         /* NULL = not wanted */
+    void       *parts_user;
+} ade_screen_options;
+#define ADE_SCREEN_OPTIONS_INIT \
+    { (uint32_t)sizeof(ade_screen_options), 0, -1.0, 0, 0, 0, NULL, NULL, NULL }
+
+/* Starts a run. Statuses as ade_session_open. The screen holds the model. */
+ADE_API ade_status ade_screen_open(ade_model *model, const ade_screen_options *options, ade_screen **out);
+
+/* Adds a file (.xml or .xml.gz, told by its content), a folder (all *.xml and *.xml.gz directly in it) or "-"
+ * (standard input). Files are taken in the order of the number in their names, whatever the order given, then by name;
+ * files without a number first. To be called before the first ade_screen_next.
+ * Statuses: INVALID_ARGUMENT (after the first row), IO (no such file; a folder without such files). */
+ADE_API ade_status ade_screen_add(ade_screen *screen, const char *path);
+
+typedef struct ade_screen_row {
+    uint32_t    struct_size; /* set by ADE_SCREEN_ROW_INIT */
+    int32_t     part;        /* ade_part */
+    int64_t     pmid;
+    int32_t     version;
+    int32_t     sentence;    /* from 0 through the record, the title first */
+    ade_text    section;     /* the section's label; data is NULL where there is none */
+    ade_text    text;        /* the sentence */
+    uint64_t    start, end;  /* bytes [start, end) in the part's text (in the section's text where there is one) */
+    uint64_t    start_char, end_char; /* the same in Unicode code points */
+    ade_result  result;
+    int32_t     hit;         /* 1 when score >= threshold */
+    int32_t     reserved;
+    const float *logits, *probabilities; /* (C) each */
+    const char *source;      /* the file's name without its folder */
+} ade_screen_row;
+#define ADE_SCREEN_ROW_INIT                                                                                      \
+    { (uint32_t)sizeof(ade_screen_row), 0, 0, 0, 0, { NULL, 0 }, { NULL, 0 }, 0, 0, 0, 0, { 0, 0, 0, 0, 0, 0 }, \
+      0, 0, NULL, NULL, NULL }
+
+/* Fetches the next row, in the order of files, records and sentences, whatever the threads. Pointers in the row are
+ * valid until the next call. ADE_END when all is read. After an error that concerns one file and without keep_going,
+ * and after ADE_END, every further call returns the same.
+ * Statuses: END, IO, BAD_INPUT (file, line and column are named), CANCELLED, OUT_OF_MEMORY, DEVICE. */
+ADE_API ade_status ade_screen_next(ade_screen *screen, ade_screen_row *row);
+
+/* Says that the rows so far are safe. Without a store there is nothing to note; the count appears in the stats. */
+ADE_API ade_status ade_screen_confirm(ade_screen *screen);
+
+typedef struct ade_screen_stats {
+    uint32_t struct_size;
+    uint32_t files_failed;
+    uint64_t files_total, files_done;
+    uint64_t bytes_read;    /* as stored, compressed or not */
+    uint64_t bytes_xml;     /* after decompression */
+    uint64_t citations;     /* = new_citations + revised + unchanged + superseded */
+    uint64_t new_citations, revised, unchanged, superseded, deleted;
+    uint64_t without_abstract, without_text; /* of the screened citations */
+    uint64_t sentences;     /* = screened + skipped */
+    uint64_t screened, skipped; /* skipped: sentences of records that need no screening, or without a letter or digit */
+    uint64_t hits, rows, confirmed;
+    uint64_t tokens, unknown_tokens, truncated_texts, replaced;
+    double   seconds_read, seconds_classify, seconds_total; /* reading overlaps classifying */
+} ade_screen_stats;
+#define ADE_SCREEN_STATS_INIT                                                                                       \
+    { (uint32_t)sizeof(ade_screen_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+      0, 0 }
+
+/* The counts so far; they add up at every moment between two calls of ade_screen_next. */
+ADE_API ade_status ade_screen_get_stats(const ade_screen *screen, ade_screen_stats *stats);
+
+/* What the run's session resolved to (device, precision, threads). Strings live as long as the screen. */
+ADE_API ade_status ade_screen_get_session_info(const ade_screen *screen, ade_session_info *info);
+
+ADE_API void ade_screen_close(ade_screen *screen); /* NULL is fine; a run may be closed before its end */
+
+#ifdef __cplusplus
+}
+#endif
+#endif
