@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The small files of a model folder (config.json, tokenizer files, calibration) as plain structs. The only file that
- * knows model families, and which tokenizer file wins. */
+ * The small files of a model folder (config.json: config.c; tokenizer files: tokenizer_files.c) as plain structs. Only
+ * config.c knows model families, only tokenizer_files.c knows which tokenizer file wins. */
 #ifndef ADE_CONFIG_H
 #define ADE_CONFIG_H
 
 #include "adesieve.h"
+#include "folder.h"
 #include "log.h"
 #include "tokenizer.h"
 
@@ -28,6 +29,7 @@ typedef struct ade_model_config {
     int32_t        n_labels;
     char         **labels; /* owned, n_labels of them */
     int32_t        positive_label;
+    ade_used_files used;   /* config.json */
 } ade_model_config;
 
 /* Reads folder/config.json. `options` gives label overrides. Every problem is an error that names file, key, value and
@@ -42,10 +44,11 @@ typedef struct ade_tokenizer_files {
     bool           lowercase, strip_accents;
     char          *source;         /* owned: "tokenizer.json" or "vocab.txt" */
     char          *casing_reason;  /* owned: one sentence */
+    ade_used_files used;           /* those that were read, for the model's hash */
 } ade_tokenizer_files;
 
 /* Reads tokenizer.json / vocab.txt / tokenizer_config.json / special_tokens_map.json / added_tokens.json of the folder
- * with the precedence of transformers 4.47 (see the table in config.c). */
+ * with the precedence of transformers 4.47 (see the table in tokenizer_files.c). */
 ade_status ade__tokenizer_files_read(const char *folder, const ade_log *log, ade_tokenizer_files *out);
 void       ade__tokenizer_files_clear(ade_tokenizer_files *files);
 

@@ -13,6 +13,9 @@
 
 struct ade_prepared; /* the weights as a backend wants them; session.c */
 
+/* Frees the whole list; NULL is fine. Defined with struct ade_prepared; model.c calls it when a model goes. */
+void ade__prepared_free_all(struct ade_prepared *list);
+
 struct ade_model {
     atomic_int          references; /* one for the caller, one per session */
     char               *folder, *name;
@@ -26,9 +29,14 @@ struct ade_model {
     char                hash[65];   /* "" until asked for */
 };
 
+/* `out` receives a model with one reference. `options` has been checked by the caller (api.c); NULL = defaults. */
 ade_status ade__model_open(const char *folder, const ade_model_options *options, ade_model **out);
 void       ade__model_retain(ade_model *model);
 void       ade__model_release(ade_model *model); /* NULL is fine */
+
+/* SHA-256 in lower-case hexadecimal over all files that the model was made from (config.json, weights, tokenizer files),
+ * sorted by name in byte order; each contributes its name, a NUL, its size in decimal, a NUL, its contents. ADE_IO when a
+ * file cannot be read; ADE_BAD_MODEL when one was changed since the model was opened. */
 ade_status ade__model_hash(ade_model *model, char digest[65]);
 const char *ade__activation_name(ade_activation activation); /* "gelu_erf", ... */
 

@@ -4,10 +4,7 @@
 #ifndef ADE_SAFETENSORS_H
 #define ADE_SAFETENSORS_H
 
-#include "adesieve.h"
-
-#include <stddef.h>
-#include <stdint.h>
+#include "folder.h"
 
 typedef enum ade_dtype_st {
     ADE_ST_F32,
@@ -23,7 +20,7 @@ typedef struct ade_tensor {
     const char  *dtype_name; /* "F32"; owned by the set */
     ade_dtype_st dtype;
     int32_t      rank;       /* 0 to 8 */
-    int64_t      shape[8];
+    int64_t      shape[8];   /* the product fits, with all sizes */
     const void  *data;       /* row-major, little-endian; ANY alignment; inside the mapping */
     size_t       size;       /* bytes */
     const char  *file;       /* the shard's name without folder */
@@ -39,6 +36,9 @@ void       ade__tensors_close(ade_tensor_set *set);
 size_t            ade__tensors_count(const ade_tensor_set *set);
 const ade_tensor *ade__tensors_at(const ade_tensor_set *set, size_t index);      /* sorted by name */
 const ade_tensor *ade__tensors_find(const ade_tensor_set *set, const char *name); /* NULL when absent */
+
+/* The files behind the set (shards and index), for the model's hash. */
+const ade_used_files *ade__tensors_used(const ade_tensor_set *set);
 
 /* The files have not been shortened since they were opened; to be called before a pass over the data, since a
  * shortened file would raise SIGBUS. ADE_BAD_MODEL otherwise. */

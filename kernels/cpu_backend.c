@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The CPU behind ops.h: chooses the instruction-set level once, owns memory and scratch, forwards every op. */
+#include "cpu_common.h"
+#include "gemm_cpu.h"
+
+#include "alloc.h"
+#include "status.h"
+
+#include <stdio.h>
+
+/* Tokens a batch: 256 of them keep all activations of a layer of the small encoder in a second-level cache of 1 MiB or
+ * near it, and are two full blocks of rows for the matrix products. */
+#define TOKEN_BUDGET 256
+
+struct ade_backend {
+    ade_dtype              act;
+    const ade_cpu_kernels *kernels;
+    ade_gemm_engine       *gemm;
+    char                   name[64], instruction_set[64];
+};
+
+struct ade_exec {
+    ade_backend           *backend;
+    ade_gemm_exec         *gemm;
+    struct ade_cpu_scratch scratch;
+    int32_t                head_size;
+};
+
+static const ade_cpu_kernels *choose(void) {
+#if defined(ADE_CPU_LEVELS) && defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd"))
+        return &ade__cpu_kernels_v4;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
+        return &ade__cpu_kernels_v3;
+#endif
+    return &ade__cpu_kernels_v1;
+}
+
+static void processor_name(char *out, size_t capacity) {
+    char  line[256];
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    snprintf(out, capacity, "CPU");
+    while (file && fgets(line, sizeof line, file)) {
+        char *colon = strchr(line, ':');
+        if (strncmp(line, "model name", 10) != 0 || !colon || colon[1] == '\0') continue;
+        colon[1 + strcspn(colon + 1, "\n")] = '\0';
+        snprintf(out, capacity, "%s", colon + 2);
+        break;
+    }
+    if (file) fclose(file);
+}
+
+static ade_status cpu_open(const ade_backend_options *options, ade_backend **out) {
+    int native = ade__gemm_has_bf16();
+    if (options->precision == ADE_PRECISION_F16)
+        return ade__fail(ADE_UNSUPPORTED, "precision f16 needs a GPU; on a CPU use f32%s", native ? " or bf16" : "");
+    if (options->precision == ADE_PRECISION_BF16 && !native)
+        return ade__fail(ADE_UNSUPPORTED,
+                         "precision bf16 needs a processor with AVX-512 BF16 or AMX, and this one has %s; use f32",
+                         ade__gemm_isa());
+    ade_backend *backend = ade__calloc(1, sizeof *backend);
+    if (!backend) return ADE_OUT_OF_MEMORY;
+    backend->act = options->precision == ADE_PRECISION_F32 || !native ? ADE_F32 : ADE_BF16;
+    backend->kernels = choose();
+    processor_name(backend->name, sizeof backend->name);
+    snprintf(backend->instruction_set, sizeof backend->instruction_set, "%s, %s", ade__gemm_isa(),
+             backend->kernels->name);
+    ade_status status = ade__gemm_engine_new(backend->act, &backend->gemm);
+    if (status != ADE_OK) {
+        ade__free(backend);
+        return status;
+    }
+    *out = backend;
+    return ADE_OK;
+}
+
+static void cpu_close(ade_backend *backend) {
+    if (!backend) return;
+    ade__gemm_engine_free(backend->gemm);
+    ade__free(backend);
+}
+
+static void cpu_describe(const ade_backend *backend, ade_backend_info *info) {
+    info->precision = backend->act == ADE_F32 ? ADE_PRECISION_F32 : ADE_PRECISION_BF16;
+    info->act = backend->act;
+    info->res = ADE_F32;
+    info->token_budget = TOKEN_BUDGET;
+    info->device_name = backend->name;
+    info->instruction_set = backend->instruction_set;
+}
+
+static ade_status cpu_alloc(ade_backend *backend, size_t rows, size_t row_bytes, void **out) {
+    (void)backend;
+    if (rows > SIZE_MAX - ADE_ROW_PAD) return ade__fail(ADE_OUT_OF_MEMORY, "out of memory: %zu rows", rows);
+    void *memory = ade__aligned_malloc(rows + ADE_ROW_PAD, row_bytes);
+    if (!memory) return ADE_OUT_OF_MEMORY;
+    memset(memory, 0, (rows + ADE_ROW_PAD) * row_bytes); /* padding rows are multiplied, too; garbage could be slow NaNs */
+    *out = memory;
+    return ADE_OK;
+}
+
+static void cpu_release(ade_backend *backend, void *memory) {
+    (void)backend;
+    ade__aligned_free(memory);
+}
+
+static ade_status cpu_upload(ade_backend *backend, void *device, const void *host, size_t bytes) {
+    (void)backend;
+    if (bytes) memcpy(device, host, bytes);
+    return ADE_OK;
+}
+
+static ade_status cpu_linear_create(ade_backend *backend, const ade_linear_desc *desc, ade_linear **out) {
+    return ade__gemm_linear_new(backend->gemm, desc, out);
+}
+
+static void cpu_exec_destroy(ade_exec *exec) {
+    if (!exec) return;
+    ade__gemm_exec_free(exec->gemm);
+    ade__aligned_free(exec->scratch.keys);
+    ade__aligned_free(exec->scratch.scores);
+    ade__free(exec);
+}
+
+static ade_status cpu_exec_create(ade_backend *backend, int32_t max_tokens, int32_t max_len, int32_t head_size,
+                                  ade_exec **out) {
+    (void)max_tokens;
+    ade_exec *exec = ade__calloc(1, sizeof *exec);
+    if (!exec) return ADE_OUT_OF_MEMORY;
+    exec->backend = backend;
+    exec->scratch.padded_len = (max_len + 31) / 32 * 32;
+    size_t row = (size_t)exec->scratch.padded_len * sizeof(float);
+    exec->head_size = head_size;
+    exec->scratch.scores = ade__aligned_malloc(4, row);
+    exec->scratch.keys = ade__aligned_malloc((size_t)head_size, row);
+    ade_status status = exec->scratch.scores && exec->scratch.keys ? ade__gemm_exec_new(backend->gemm, &exec->gemm) : ADE_OUT_OF_MEMORY;
+    if (status != ADE_OK) {
+        cpu_exec_destroy(exec);
+        return status;
+    }
+    *out = exec;
+    return ADE_OK;
+}
+
+static ade_status cpu_exec_prepare(ade_exec *exec, const ade_linear *linear, int32_t max_rows) {
+    (void)max_rows;
+    return ade__gemm_exec_prepare(exec->gemm, linear);
+}
+
+static ade_status cpu_embed(ade_exec *exec, const ade_embed_args *args) {
+    exec->backend->kernels->embed(args, exec->backend->act);
+    return ADE_OK;
+}
+
+static ade_status cpu_linear(ade_exec *exec, const ade_linear_args *args) { return ade__gemm_run(exec->gemm, args); }
+
+static ade_status cpu_attention(ade_exec *exec, const ade_attention_args *args) {
+    if (args->max_len > exec->scratch.padded_len || args->d > exec->head_size)
+        return ade__fail(ADE_INTERNAL, "attention over %d tokens and heads of %d came to an exec made for %d and %d",
+                         (int)args->max_len, (int)args->d, (int)exec->scratch.padded_len, (int)exec->head_size);
+    exec->backend->kernels->attention(args, exec->backend->act, &exec->scratch);
+    return ADE_OK;
+}
+
+static ade_status cpu_layernorm(ade_exec *exec, const ade_layernorm_args *args) {
+    exec->backend->kernels->layernorm(args, exec->backend->act);
+    return ADE_OK;
+}
+
+static ade_status cpu_activation(ade_exec *exec, const ade_activation_args *args) {
+    exec->backend->kernels->activation(args, exec->backend->act);
+    return ADE_OK;
+}
+
+static ade_status cpu_pool(ade_exec *exec, const ade_pool_args *args) {
+    exec->backend->kernels->pool(args, exec->backend->act);
+    return ADE_OK;
+}
+
+static ade_status cpu_probs(ade_exec *exec, const ade_probs_args *args) {
+    exec->backend->kernels->probs(args);
+    return ADE_OK;
+}
+
+const ade_ops *ade__cpu_ops(void) {
+    static const ade_ops ops = {
+        .abi = ADE_BACKEND_ABI,
+        .struct_size = sizeof(ade_ops),
+        .name = "cpu",
+        .open = cpu_open,
+        .close = cpu_close,
+        .describe = cpu_describe,
+        .alloc = cpu_alloc,
+        .release = cpu_release,
+        .upload = cpu_upload,
+        .linear_create = cpu_linear_create,
+        .linear_destroy = ade__gemm_linear_free,
+        .exec_create = cpu_exec_create,
+        .exec_destroy = cpu_exec_destroy,
+        .exec_prepare = cpu_exec_prepare,
+        .embed = cpu_embed,
+        .linear = cpu_linear,
+        .attention = cpu_attention,
+        .layernorm = cpu_layernorm,
+        .activation = cpu_activation,
+        .pool = cpu_pool,
+        .probs = cpu_probs,
+    };
+    return &ops;
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Every exported function: checks its arguments, calls inward, nothing else. */
+#include "default_model.h"
+#include "model.h"
+#include "abi_struct.h"
+#include "screen.h"
+#include "session.h"
+#include "status.h"
+
+#include <string.h>
+
+#define STRING2(x) #x
+#define STRING(x) STRING2(x)
+
+/* The layout of what crosses the boundary is ABI: a struct grows at its end, and its INIT macro and these with it. */
+_Static_assert(sizeof(ade_result) == 24, "ade_result has no size member and can never grow");
+_Static_assert(sizeof(ade_token) == 12, "ade_token has no size member and can never grow");
+_Static_assert(sizeof(ade_text) == 2 * sizeof(void *), "ade_text is a pointer and a size");
+
+/* Every entry forgets the thread's last error first, so that "" means success. */
+#define ENTER() ade__clear_error()
+
+#define NOT_NULL(argument)                                                                                    \
+    do {                                                                                                      \
+        if (!(argument)) return ade__fail(ADE_INVALID_ARGUMENT, "%s: the argument " #argument " is NULL", __func__); \
+    } while (0)
+
+const char *ade_version(void) {
+    return STRING(ADE_VERSION_MAJOR) "." STRING(ADE_VERSION_MINOR) "." STRING(ADE_VERSION_PATCH);
+}
+
+uint32_t ade_version_number(void) {
+    return ADE_VERSION_MAJOR * 10000u + ADE_VERSION_MINOR * 100u + ADE_VERSION_PATCH;
+}
+
+/* ---- Model ---- */
+
+ade_status ade_model_open(const char *folder, const ade_model_options *options, ade_model **out) {
+    ade_model_options known = ADE_MODEL_OPTIONS_INIT;
+    ENTER();
+    NOT_NULL(folder);
+    NOT_NULL(out);
+    if (options) ADE_TRY(ade__options_in(&known, sizeof known, options, "ade_model_options"));
+    return ade__model_open(folder, &known, out);
+}
+
+void ade_model_close(ade_model *model) { ade__model_release(model); }
+
+ade_status ade_model_get_info(const ade_model *model, ade_model_info *info) {
+    ade_model_info known = ADE_MODEL_INFO_INIT;
+    ENTER();
+    NOT_NULL(model);
+    NOT_NULL(info);
+    const ade_model_config *c = &model->config;
+    known.n_labels = c->n_labels;
+    known.positive_label = c->positive_label;
+    known.problem = (int32_t)c->problem;
+    known.n_layers = c->n_layers;
+    known.hidden_size = c->hidden_size;
+    known.n_heads = c->n_heads;
+    known.intermediate_size = c->intermediate_size;
+    known.vocab_size = c->vocab_size;
+    known.max_length = model->max_length;
+    known.lowercase = model->tokenizer.lowercase;
+    known.strip_accents = model->tokenizer.strip_accents;
+    known.n_parameters = model->weights.n_parameters;
+    known.folder = model->folder;
+    known.name = model->name;
+    known.architecture = c->architecture;
+    known.activation = ade__activation_name(c->activation);
+    known.weights_type = model->weights.weights_type;
+    known.tokenizer_source = model->tokenizer.source;
+    known.casing_reason = model->tokenizer.casing_reason;
+    return ade__options_out(info, &known, sizeof known, "ade_model_info");
+}
+
+const char *ade_model_label(const ade_model *model, int32_t index) {
+    return model && index >= 0 && index < model->config.n_labels ? model->config.labels[index] : NULL;
+}
+
+const char *ade_model_token(const ade_model *model, int32_t id) {
+    return model ? ade__tokenizer_token(model->tokenizer.tokenizer, id) : NULL;
+}
+
+ade_status ade_model_hash(ade_model *model, char digest[65]) {
+    ENTER();
+    NOT_NULL(model);
+    NOT_NULL(digest);
+    return ade__model_hash(model, digest);
+}
+
+const char *ade_default_model(void) { return ade__default_model(); }
+
+/* ---- Session ---- */
+
+ade_status ade_session_open(ade_model *model, const ade_session_options *options, ade_session **out) {
+    ENTER();
+    NOT_NULL(model);
+    NOT_NULL(out);
+    return ade__session_open(model, options, out);
+}
+
+void ade_session_close(ade_session *session) { ade__session_close(session); }
+
+ade_status ade_session_get_info(const ade_session *session, ade_session_info *info) {
+    ENTER();
+    NOT_NULL(session);
+    NOT_NULL(info);
+    return ade__session_get_info(session, info);
+}
+
+ade_status ade_classify(ade_session *session, const ade_text *texts, size_t n_texts, ade_result *results,
+                        float *logits, float *probabilities) {
+    ENTER();
+    NOT_NULL(session);
+    if (n_texts) NOT_NULL(texts);
+    return ade__session_classify(session, texts, n_texts, results, logits, probabilities);
+}
+
+ade_status ade_tokenize(ade_session *session, ade_text text, ade_token *tokens, size_t capacity,
+                        ade_tokens_info *info) {
+    ENTER();
+    NOT_NULL(session);
+    NOT_NULL(info);
+    if (text.size) NOT_NULL(text.data);
+    if (capacity) NOT_NULL(tokens);
+    return ade__session_tokenize(session, text, tokens, capacity, info);
+}
+
+/* ---- Screening ---- */
+
+ade_status ade_screen_open(ade_model *model, const ade_screen_options *options, ade_screen **out) {
+    ade_screen_options known = ADE_SCREEN_OPTIONS_INIT;
+    ENTER();
+    NOT_NULL(model);
+    NOT_NULL(out);
+    if (options) ADE_TRY(ade__options_in(&known, sizeof known, options, "ade_screen_options"));
+    return ade__screen_open(model, &known, out);
+}
+
+ade_status ade_screen_add(ade_screen *screen, const char *path) {
+    ENTER();
+    NOT_NULL(screen);
+    NOT_NULL(path);
+    return ade__screen_add(screen, path);
+}
+
+ade_status ade_screen_next(ade_screen *screen, ade_screen_row *row) {
+    ade_screen_row known = ADE_SCREEN_ROW_INIT;
+    ENTER();
+    NOT_NULL(screen);
+    NOT_NULL(row);
+    ADE_TRY(ade__screen_next(screen, &known));
+    return ade__options_out(row, &known, sizeof known, "ade_screen_row");
+}
+
+ade_status ade_screen_confirm(ade_screen *screen) {
+    ENTER();
+    NOT_NULL(screen);
+    return ade__screen_confirm(screen);
+}
+
+ade_status ade_screen_get_stats(const ade_screen *screen, ade_screen_stats *stats) {
+    ade_screen_stats known = ADE_SCREEN_STATS_INIT;
+    ENTER();
+    NOT_NULL(screen);
+    NOT_NULL(stats);
+    ADE_TRY(ade__screen_get_stats(screen, &known));
+    return ade__options_out(stats, &known, sizeof known, "ade_screen_stats");
+}
+
+ade_status ade_screen_get_session_info(const ade_screen *screen, ade_session_info *info) {
+    ENTER();
+    NOT_NULL(screen);
+    NOT_NULL(info);
+    return ade__screen_get_session_info(screen, info);
+}
+
+void ade_screen_close(ade_screen *screen) { ade__screen_close(screen); }

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE /* sched_getaffinity, pthread_condattr_setclock */
+#include "threads.h"
+
+#include "alloc.h"
+#include "status.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define POLL_NANOSECONDS 40000000L
+
+typedef struct worker {
+    ade_pool *pool;
+    int       number;
+    pthread_t thread;
+} worker;
+
+struct ade_pool {
+    pthread_mutex_t lock; /* guards everything below */
+    pthread_cond_t  start, done;
+    ade_pool_fn     fn;
+    void           *argument;
+    uint64_t        round;   /* which run the workers should have begun */
+    int             running; /* workers that have not finished this round */
+    int             quit;
+    int             n;
+    worker          workers[];
+};
+
+static void *work(void *argument) {
+    worker   *self = argument;
+    ade_pool *pool = self->pool;
+    uint64_t  seen = 0;
+    pthread_mutex_lock(&pool->lock);
+    for (;;) {
+        while (!pool->quit && pool->round == seen) pthread_cond_wait(&pool->start, &pool->lock);
+        if (pool->quit) break;
+        seen = pool->round;
+        ade_pool_fn fn = pool->fn;
+        void       *fn_argument = pool->argument;
+        pthread_mutex_unlock(&pool->lock);
+        fn(fn_argument, self->number);
+        pthread_mutex_lock(&pool->lock);
+        if (--pool->running == 0) pthread_cond_signal(&pool->done);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return NULL;
+}
+
+static void stop(ade_pool *pool, int started) {
+    pthread_mutex_lock(&pool->lock);
+    pool->quit = 1;
+    pthread_cond_broadcast(&pool->start);
+    pthread_mutex_unlock(&pool->lock);
+    for (int i = 0; i < started; i++) pthread_join(pool->workers[i].thread, NULL);
+    pthread_cond_destroy(&pool->start);
+    pthread_cond_destroy(&pool->done);
+    pthread_mutex_destroy(&pool->lock);
+    ade__free(pool);
+}
+
+ade_status ade__pool_new(int n, ade_pool **out) {
+    ade_pool          *pool;
+    pthread_condattr_t monotonic;
+    sigset_t           all, before;
+    int                error = 0, started = 0;
+
+    pool = ade__calloc(1, sizeof *pool + (size_t)n * sizeof pool->workers[0]);
+    if (!pool) return ADE_OUT_OF_MEMORY;
+    pool->n = n;
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&pool->start, NULL);
+    pthread_cond_init(&pool->done, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (started < n && !error) {
+        pool->workers[started].pool = pool;
+        pool->workers[started].number = started;
+        error = pthread_create(&pool->workers[started].thread, NULL, work, &pool->workers[started]);
+        if (!error) started++;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error) {
+        stop(pool, started);
+        return ade__fail(ADE_OUT_OF_MEMORY, "thread %d of %d could not be started: %s; ask for fewer threads", started + 1,
+                         n, strerror(error));
+    }
+    *out = pool;
+    return ADE_OK;
+}
+
+void ade__pool_free(ade_pool *pool) {
+    if (pool) stop(pool, pool->n);
+}
+
+int ade__pool_size(const ade_pool *pool) { return pool->n; }
+
+void ade__pool_run(ade_pool *pool, ade_pool_fn fn, void *argument, ade_poll_fn poll, void *poll_argument) {
+    pthread_mutex_lock(&pool->lock);
+    pool->fn = fn;
+    pool->argument = argument;
+    pool->running = pool->n;
+    pool->round++;
+    pthread_cond_broadcast(&pool->start);
+    while (pool->running > 0) {
+        if (!poll) {
+            pthread_cond_wait(&pool->done, &pool->lock);
+            continue;
+        }
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += POLL_NANOSECONDS;
+        if (until.tv_nsec >= 1000000000L) {
+            until.tv_nsec -= 1000000000L;
+            until.tv_sec++;
+        }
+        if (pthread_cond_timedwait(&pool->done, &pool->lock, &until) == ETIMEDOUT && pool->running > 0) {
+            pthread_mutex_unlock(&pool->lock); /* no callback under a lock */
+            poll(poll_argument);
+            pthread_mutex_lock(&pool->lock);
+        }
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+int ade__cpu_count(void) {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) return CPU_COUNT(&set);
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 && n < 65536 ? (int)n : 1;
+}
+
+double ade__seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A fixed set of worker threads that all run one function at a time, while the caller's thread waits and polls. */
+#ifndef ADE_THREADS_H
+#define ADE_THREADS_H
+
+#include "adesieve.h"
+
+typedef struct ade_pool ade_pool;
+
+/* Work of one thread: `worker` is its number, from 0. */
+typedef void (*ade_pool_fn)(void *argument, int worker);
+/* Called about every 40 ms on the waiting thread. */
+typedef void (*ade_poll_fn)(void *argument);
+
+/* Starts n >= 1 threads; they block all signals, so that the program's handlers run on its own threads. */
+ade_status ade__pool_new(int n, ade_pool **out);
+void       ade__pool_free(ade_pool *pool); /* NULL is fine; not while a run is in progress */
+int        ade__pool_size(const ade_pool *pool);
+
+/* Runs fn(argument, w) once on every worker w and returns when all are done. One run at a time. */
+void ade__pool_run(ade_pool *pool, ade_pool_fn fn, void *argument, ade_poll_fn poll, void *poll_argument);
+
+/* Processors that this process may run on; at least 1. */
+int ade__cpu_count(void);
+
+/* Seconds on a clock that never goes back. */
+double ade__seconds(void);
+
+#endif

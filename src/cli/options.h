@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The command line. One table of commands and one of options (in option_table.c) make the parser, --help, the manual
+ * page and the shell completion. */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum command_id { COMMAND_SCREEN, COMMAND_CLASSIFY, COMMAND_TOKENIZE, COMMAND_INFO, N_COMMANDS } command_id;
+
+/* What the user asked for. */
+typedef struct settings {
+    const char *model, *output, *stats, *parts, *labels, *positive_label, *text_field;
+    int         format;       /* row_format; in info: INFO_TEXT or INFO_JSON */
+    int         input_format; /* texts_format, or -1: by name */
+    int         device, device_index, precision, threads, max_length, token_budget;
+    int         invalid_utf8, split_special_tokens, with_text;
+    int         all, no_text, no_section_label, fail_fast;
+    double      threshold; /* negative = the library's */
+    uint64_t    limit;     /* 0 = none */
+    int         quiet, progress, log_json;
+    int         help, version;
+    const char **files; /* n_files; points into argv */
+    size_t      n_files;
+} settings;
+
+enum { INFO_TEXT, INFO_JSON };
+
+typedef enum option_type {
+    OPTION_FLAG,    /* int, 1 when given */
+    OPTION_TEXT,    /* const char * */
+    OPTION_CHOICE,  /* int, the number of the choice in `value`, which separates them by '|' */
+    OPTION_INTEGER, /* int, from low to high */
+    OPTION_COUNT,   /* uint64_t, at least 1 */
+    OPTION_NUMBER,  /* double, from low to high */
+    OPTION_DEVICE   /* device and device_index */
+} option_type;
+
+typedef struct option_entry {
+    unsigned    commands; /* 1 << command_id, or-ed */
+    char        letter;   /* 0 = none */
+    const char *name;
+    const char *value; /* what --help shows behind '='; NULL for a flag */
+    option_type type;
+    size_t      offset; /* in settings */
+    double      low, high;
+    const char *help;
+} option_entry;
+
+typedef struct command_entry {
+    const char *name, *summary, *usage;
+    const char *description;       /* paragraphs separated by a line feed */
+    const char *const *examples;   /* pairs: what for, command line; NULL at the end */
+} command_entry;
+
+extern const option_entry  option_table[];
+extern const size_t        option_table_size;
+extern const command_entry command_table[N_COMMANDS];
+
+typedef struct usage_problem {
+    char error[512], hint[256]; /* hint[] may be "" */
+} usage_problem;
+
+/* Returns 0, or -1 with a problem. settings->files is allocated, also on failure; options_free releases it.
+ * argv[0] is the first argument behind the command. --help and --version stop the reading. */
+int  options_parse(command_id command, int argc, char **argv, settings *out, usage_problem *problem);
+void options_free(settings *out);
+
+/* The command named so, or -1; then *nearest is the name that was probably meant, or NULL. */
+int command_find(const char *name, const char **nearest);
+
+#endif

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Ctrl-C and SIGTERM set a flag that every loop and every progress callback reads. A second one kills. */
+#ifndef CLI_SIGNALS_H
+#define CLI_SIGNALS_H
+
+void signals_install(void);
+int  signals_interrupted(void); /* 1 once a signal has come */
+
+#endif

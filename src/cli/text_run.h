@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Runs over the texts of all inputs, window by window: what classify and tokenize share. */
+#ifndef CLI_TEXT_RUN_H
+#define CLI_TEXT_RUN_H
+
+#include "options.h"
+#include "texts.h"
+
+typedef struct text_run {
+    const settings *wanted;
+    uint64_t        texts, replaced;      /* so far, without the window at work */
+    uint32_t        inputs, inputs_failed;
+    double          seconds_read;
+    /* for progress: all windows lie between these shares of the input */
+    double          window_from, window_to;
+    double          total_bytes;          /* 0 = not known */
+    double          bytes_before;         /* of the inputs that are done */
+} text_run;
+
+/* Handles the texts of one window; returns CLI_OK or what ends the run. */
+typedef int (*window_fn)(void *user, const text_window *window);
+
+/* Reads all inputs and calls `handle` for each window. Inputs that fail are named, and the run goes on unless
+ * fail_fast. Returns CLI_OK, CLI_PARTIAL, CLI_FAILED (all inputs failed, or the first with fail_fast), CLI_INTERRUPTED,
+ * or what `handle` returned. */
+int text_run_all(text_run *run, const settings *wanted, window_fn handle, void *user);
+
+/* An ade_progress_fn whose user is the text_run. */
+int text_run_progress(void *user, uint64_t done, uint64_t total);
+
+/* Where text number `index` of the window came from: "FILE, line N". */
+const char *text_run_place(const text_run *run, const text_window *window, size_t index, char *buffer, size_t size);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "head.h"
+
+#include "status.h"
+
+ade_status ade__head_run(ade_workspace *w, int32_t s) {
+    const struct ade_prepared *p = w->p;
+    const ade_linear_args      pool = {.linear = p->pooler, .x = w->first, .y = w->pooled, .m = s};
+    const ade_activation_args  tanh = {
+         .x = w->pooled, .y = w->pooled, .kind = ADE_FN_TANH, .m = s, .n = p->h, .exact = 1};
+    const ade_probs_args probs = {.x = w->pooled,
+                                  .weight = p->classifier_w,
+                                  .bias = p->classifier_b,
+                                  .logits = w->logits,
+                                  .probabilities = w->probabilities,
+                                  .s = s,
+                                  .h = p->h,
+                                  .c = p->labels,
+                                  .problem = (int32_t)p->problem};
+    ADE_TRY(p->ops->linear(w->exec, &pool));
+    ADE_TRY(p->ops->activation(w->exec, &tanh));
+    return p->ops->probs(w->exec, &probs);
+}

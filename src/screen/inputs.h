@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The files of a run: collected from paths and folders, then put into the order in which they are read. */
+#ifndef ADE_INPUTS_H
+#define ADE_INPUTS_H
+
+#include "adesieve.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct ade_input_file {
+    char    *path;       /* owned; "-" is standard input */
+    const char *name;    /* the part of `path` behind the last slash */
+    bool     has_number;
+    uint64_t number;     /* see ade__inputs_number */
+    bool     sized;      /* a regular file: size is known */
+    uint64_t size;       /* bytes as stored */
+    uint64_t device, inode;
+} ade_input_file;
+
+typedef struct ade_inputs {
+    ade_input_file *files; /* owned; zeroed struct = empty */
+    size_t          n, capacity;
+} ade_inputs;
+
+/* Adds a file, "-", a pipe, or a folder: all *.xml and *.xml.gz directly in it that are files and not hidden.
+ * On failure nothing is added. ADE_IO: no such file, a folder without such files. ADE_INVALID_ARGUMENT: a file that is
+ * there already, under whatever name (it would be screened twice). ADE_OUT_OF_MEMORY. */
+ade_status ade__inputs_add(ade_inputs *inputs, const char *path);
+
+/* Files without a number first, then by number, then by name, then by path. */
+void ade__inputs_sort(ade_inputs *inputs);
+
+/* Bytes of all files as stored; 0 when one of them is not a regular file. */
+uint64_t ade__inputs_bytes(const ade_inputs *inputs);
+
+void ade__inputs_free(ade_inputs *inputs);
+
+/* The number in a file's name: the last run of digits before the first period (pubmed26n1334.xml.gz: 1334). False when
+ * there is none. A number above 2^64 - 1 counts as that. */
+bool ade__inputs_number(const char *name, uint64_t *number);
+
+#endif

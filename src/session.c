@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Texts are taken in windows. In each window the workers first tokenize (a few texts at a time, in any order), then the
+ * window is sorted by length and cut into batches, and the workers encode batches until none is left. A batch is one
+ * worker's from packing to scattering; nothing is shared between workers but two counters. Results gather in the
+ * session's own buffers and reach the caller's only when the whole call has succeeded. */
+#include "session.h"
+
+#include "alloc.h"
+#include "batch.h"
+#include "device.h"
+#include "encoder.h"
+#include "abi_struct.h"
+#include "status.h"
+#include "threads.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#define WINDOW_TEXTS 8192              /* enough to fill batches with texts of one length */
+#define WINDOW_BYTES ((size_t)8 << 20) /* of text; bounds the memory for ids, whatever comes */
+#define TOKENIZE_AT_ONCE 32            /* texts a worker takes at a time */
+#define INLINE_TEXTS 16                /* so few are tokenized on the caller's thread: waking workers takes longer */
+#define ERROR_TEXT 2048
+
+typedef struct worker {
+    ade_tokenizer_scratch *scratch;
+    ade_workspace         *workspace;
+    int32_t               *ids; /* of all texts that this worker tokenized in this window */
+    size_t                 n_ids, ids_capacity;
+    int32_t               *batch_ids, *batch_positions, *cu_seqlens; /* one packed batch */
+    ade_status             status; /* first failure in this call */
+    size_t                 failed_text; /* in the window; SIZE_MAX when it was no text's fault */
+    char                   error[ERROR_TEXT];
+} worker;
+
+typedef struct tokenized { /* one text of the window */
+    const worker *by;
+    size_t        at; /* its ids start at by->ids[at] */
+    int32_t       unknown, truncated, replaced;
+} tokenized;
+
+struct ade_session {
+    ade_model           *model;
+    ade_session_options  options;
+    ade_session_info     info;
+    struct ade_prepared *prepared; /* NULL for ADE_DEVICE_NONE */
+    ade_pool            *pool;     /* likewise */
+    int                  n_workers;
+    worker              *workers;
+    ade_encode_options   encode;
+    ade_batch_plan       plan;
+    atomic_flag          busy; /* catches two threads in one session */
+
+    tokenized *texts;   /* (window) */
+    int32_t   *lengths; /* (window) */
+    size_t     texts_capacity, lengths_capacity;
+
+    ade_result *results; /* (n) of the call */
+    float      *values;  /* (n, 2, C): logits, then probabilities */
+    size_t      results_capacity, values_capacity;
+
+    /* the call in progress */
+    const ade_text *window;
+    size_t          window_n, window_first;
+    uint64_t        done_before, total;
+    atomic_size_t   next_text, next_batch, texts_done;
+    atomic_int      cancel; /* 1: the caller's wish; 2: a worker failed */
+};
+
+/* ---- Opening ----------------------------------------------------------------------------------------------------- */
+
+static ade_status check_options(const ade_model *model, ade_session_options *o) {
+    if (o->precision < ADE_PRECISION_AUTO || o->precision > ADE_PRECISION_F16)
+        return ade__fail(ADE_INVALID_ARGUMENT, "precision %d is none of ade_precision's values", (int)o->precision);
+    if (o->threads < 0 || o->threads > 1024)
+        return ade__fail(ADE_INVALID_ARGUMENT, "threads is %d; 0 (all processors) to 1024 are possible",
+                         (int)o->threads);
+    if (o->max_length != 0 && (o->max_length < 3 || o->max_length > model->max_length))
+        return ade__fail(ADE_INVALID_ARGUMENT,
+                         "max_length is %d; this model takes 3 to %d tokens a text, the two special ones included",
+                         (int)o->max_length, (int)model->max_length);
+    if (o->token_budget < 0 || o->token_budget > 1 << 20)
+        return ade__fail(ADE_INVALID_ARGUMENT, "token_budget is %d; 0 (automatic) to %d are possible",
+                         (int)o->token_budget, 1 << 20);
+    if (o->invalid_utf8 != ADE_INVALID_UTF8_ERROR && o->invalid_utf8 != ADE_INVALID_UTF8_REPLACE)
+        return ade__fail(ADE_INVALID_ARGUMENT, "invalid_utf8 is %d, none of ade_invalid_utf8's values",
+                         (int)o->invalid_utf8);
+    if (o->max_length == 0) o->max_length = model->max_length;
+    if (o->threads == 0) o->threads = ade__cpu_count();
+    return ADE_OK;
+}
+
+static void free_workers(ade_session *s) {
+    for (int i = 0; s->workers && i < s->n_workers; i++) {
+        worker *w = &s->workers[i];
+        ade__tokenizer_scratch_free(w->scratch);
+        ade__workspace_free(w->workspace);
+        ade__free(w->ids);
+        ade__free(w->batch_ids);
+        ade__free(w->batch_positions);
+        ade__free(w->cu_seqlens);
+    }
+    ade__free(s->workers);
+}
+
+static ade_status open_workers(ade_session *s) {
+    int32_t tokens = s->info.token_budget > s->info.max_length ? s->info.token_budget : s->info.max_length;
+    s->workers = ade__calloc((size_t)s->n_workers, sizeof *s->workers);
+    if (!s->workers) return ADE_OUT_OF_MEMORY;
+    for (int i = 0; i < s->n_workers; i++) {
+        worker *w = &s->workers[i];
+        ADE_TRY(ade__tokenizer_scratch_new(s->model->tokenizer.tokenizer, &w->scratch));
+        if (!s->prepared) continue;
+        ADE_TRY(ade__workspace_new(s->prepared, tokens, s->info.max_length, &w->workspace));
+        w->batch_ids = ade__malloc((size_t)tokens * sizeof(int32_t));
+        w->batch_positions = ade__malloc((size_t)tokens * sizeof(int32_t));
+        w->cu_seqlens = ade__malloc(((size_t)w->workspace->max_seqs + 1) * sizeof(int32_t));
+        if (!w->batch_ids || !w->batch_positions || !w->cu_seqlens) return ADE_OUT_OF_MEMORY;
+    }
+    return ADE_OK;
+}
+
+static ade_status open_device(ade_session *s) {
+    ade_backend_info *b;
+    ADE_TRY(ade__prepared_get(s->model, s->info.device, s->options.device_index, s->options.precision, &s->prepared));
+    b = &s->prepared->info;
+    s->info.precision = b->precision;
+    s->info.token_budget = s->options.token_budget ? s->options.token_budget : b->token_budget;
+    s->info.device_name = b->device_name;
+    s->info.instruction_set = b->instruction_set;
+    s->info.threads = s->options.threads;
+    s->n_workers = s->options.threads;
+    return ade__pool_new(s->n_workers, &s->pool);
+}
+
+ade_status ade__session_open(ade_model *model, const ade_session_options *options, ade_session **out) {
+    const ade_session_options defaults = ADE_SESSION_OPTIONS_INIT;
+    ade_status                status;
+    ade_session              *s = ade__calloc(1, sizeof *s);
+    if (!s) return ADE_OUT_OF_MEMORY;
+    ade__model_retain(model);
+    s->model = model;
+    s->options = defaults;
+    s->n_workers = 1;
+    atomic_flag_clear(&s->busy);
+    if (options)
+        ADE_TRY_GOTO(ade__options_in(&s->options, sizeof s->options, options, "ade_session_options"), failed);
+    ADE_TRY_GOTO(check_options(model, &s->options), failed);
+    s->info.max_length = s->options.max_length;
+    s->info.device_index = s->options.device_index;
+    s->info.device_name = s->info.instruction_set = "none";
+    s->encode = (ade_encode_options){.max_length = s->options.max_length,
+                                     .invalid_utf8 = (ade_invalid_utf8)s->options.invalid_utf8,
+                                     .split_special_tokens = s->options.split_special_tokens != 0};
+    ADE_TRY_GOTO(ade__device_choose(s->options.device, &s->info.device, &s->info.device_reason), failed);
+    if (s->info.device != ADE_DEVICE_NONE) ADE_TRY_GOTO(open_device(s), failed);
+    ADE_TRY_GOTO(open_workers(s), failed);
+    *out = s;
+    return ADE_OK;
+failed:
+    ade__session_close(s);
+    return status;
+}
+
+void ade__session_close(ade_session *s) {
+    if (!s) return;
+    ade__pool_free(s->pool);
+    free_workers(s);
+    ade__batch_plan_clear(&s->plan);
+    ade__free(s->texts);
+    ade__free(s->lengths);
+    ade__free(s->results);
+    ade__free(s->values);
+    ade__model_release(s->model);
+    ade__free(s);
+}
+
+ade_status ade__session_get_info(const ade_session *s, ade_session_info *info) {
+    return ade__options_out(info, &s->info, sizeof s->info, "ade_session_info");
+}
+
+/* ---- Tokenizing -------------------------------------------------------------------------------------------------- */
+
+static void note_failure(ade_session *s, worker *w, ade_status status, size_t text) {
+    w->status = status;
+    w->failed_text = text;
+    ade__copy_error(w->error, sizeof w->error);
+    int none = 0;
+    atomic_compare_exchange_strong(&s->cancel, &none, 2);
+}
+
+static void tokenize_one(ade_session *s, worker *w, size_t i) {
+    ade_encoding encoding;
+    ade_status   status =
+        ade__tokenizer_encode(s->model->tokenizer.tokenizer, w->scratch, s->window[i], &s->encode, &encoding);
+    if (status == ADE_OK && ade__reserve(&w->ids, &w->ids_capacity, w->n_ids + encoding.n, sizeof *w->ids))
+        status = ADE_OUT_OF_MEMORY;
+    if (status != ADE_OK) {
+        note_failure(s, w, status, i);
+        return;
+    }
+    memcpy(w->ids + w->n_ids, encoding.ids, encoding.n * sizeof *w->ids);
+    s->texts[i] = (tokenized){w, w->n_ids, encoding.unknown, encoding.truncated, encoding.replaced};
+    s->lengths[i] = (int32_t)encoding.n;
+    w->n_ids += encoding.n;
+}
+
+/* Texts are taken in ascending order and nobody stops at another's failure before it has finished the texts that it
+ * took, so the lowest failing text is always found: the error does not depend on the threads. */
+static void tokenize_some(void *argument, int number) {
+    ade_session *s = argument;
+    worker      *w = &s->workers[number];
+    while (!atomic_load(&s->cancel)) {
+        size_t first = atomic_fetch_add(&s->next_text, TOKENIZE_AT_ONCE);
+        size_t end = first + TOKENIZE_AT_ONCE < s->window_n ? first + TOKENIZE_AT_ONCE : s->window_n;
+        if (first >= s->window_n) return;
+        for (size_t i = first; i < end && w->status == ADE_OK; i++) tokenize_one(s, w, i);
+    }
+}
+
+/* ---- Encoding ---------------------------------------------------------------------------------------------------- */
+
+static void pack(const ade_session *s, worker *w, const ade_batch_range *range, ade_batch_view *view) {
+    int32_t at = 0;
+    for (int32_t k = 0; k < range->count; k++) {
+        uint32_t         i = s->plan.order[range->first + (size_t)k];
+        const tokenized *text = &s->texts[i];
+        w->cu_seqlens[k] = at;
+        memcpy(w->batch_ids + at, text->by->ids + text->at, (size_t)s->lengths[i] * sizeof(int32_t));
+        for (int32_t p = 0; p < s->lengths[i]; p++) w->batch_positions[at + p] = p;
+        at += s->lengths[i];
+    }
+    w->cu_seqlens[range->count] = at;
+    *view = (ade_batch_view){.ids = w->batch_ids,
+                             .positions = w->batch_positions,
+                             .cu_seqlens = w->cu_seqlens,
+                             .t = at,
+                             .s = range->count,
+                             .max_len = range->max_len};
+}
+
+static int32_t argmax(const float *x, int32_t n) {
+    int32_t best = 0;
+    for (int32_t i = 1; i < n; i++)
+        if (x[i] > x[best]) best = i;
+    return best;
+}
+
+static void scatter(ade_session *s, const worker *w, const ade_batch_range *range) {
+    const ade_model_config *config = &s->model->config;
+    size_t                  c = (size_t)config->n_labels;
+    for (int32_t k = 0; k < range->count; k++) {
+        uint32_t         i = s->plan.order[range->first + (size_t)k];
+        size_t           row = s->window_first + i;
+        const float     *logits = w->workspace->logits + (size_t)k * c;
+        const float     *probabilities = w->workspace->probabilities + (size_t)k * c;
+        const tokenized *text = &s->texts[i];
+        memcpy(s->values + row * 2 * c, logits, c * sizeof(float));
+        memcpy(s->values + row * 2 * c + c, probabilities, c * sizeof(float));
+        s->results[row] = (ade_result){.label = argmax(logits, config->n_labels),
+                                       .score = probabilities[config->positive_label],
+                                       .tokens = s->lengths[i],
+                                       .unknown = text->unknown,
+                                       .truncated = text->truncated,
+                                       .replaced = text->replaced};
+    }
+}
+
+static void encode_some(void *argument, int number) {
+    ade_session *s = argument;
+    worker      *w = &s->workers[number];
+    while (!atomic_load(&s->cancel)) {
+        size_t         b = atomic_fetch_add(&s->next_batch, 1);
+        ade_batch_view view;
+        if (b >= s->plan.n_batches) return;
+        pack(s, w, &s->plan.batches[b], &view);
+        ade_status status = ade__encoder_run(w->workspace, &view, &s->cancel);
+        if (status != ADE_OK) {
+            if (status != ADE_CANCELLED) note_failure(s, w, status, SIZE_MAX);
+            return;
+        }
+        scatter(s, w, &s->plan.batches[b]);
+        atomic_fetch_add(&s->texts_done, (size_t)s->plan.batches[b].count);
+    }
+}
+
+/* ---- One call ---------------------------------------------------------------------------------------------------- */
+
+static void ask_caller(void *argument) {
+    ade_session *s = argument;
+    if (s->options.progress &&
+        s->options.progress(s->options.progress_user, s->done_before + atomic_load(&s->texts_done), s->total))
+        atomic_store(&s->cancel, 1);
+}
+
+/* The failure of the lowest text, or any that was no text's fault; then the caller's wish to stop. */
+static ade_status outcome(ade_session *s) {
+    const worker *worst = NULL;
+    for (int i = 0; i < s->n_workers; i++)
+        if (s->workers[i].status != ADE_OK && (!worst || s->workers[i].failed_text < worst->failed_text))
+            worst = &s->workers[i];
+    if (worst) {
+        if (worst->failed_text == SIZE_MAX || worst->status == ADE_OUT_OF_MEMORY)
+            return ade__adopt_error(worst->status, worst->error);
+        return ade__fail(worst->status, "text %zu: %s", s->window_first + worst->failed_text, worst->error);
+    }
+    if (atomic_load(&s->cancel)) return ade__fail(ADE_CANCELLED, "the caller's progress callback asked to stop");
+    return ADE_OK;
+}
+
+static size_t window_size(const ade_text *texts, size_t n) {
+    size_t bytes = 0, i = 0;
+    while (i < n && i < WINDOW_TEXTS && (i == 0 || texts[i].size < WINDOW_BYTES - bytes)) {
+        bytes += texts[i].size;
+        i++;
+        if (bytes >= WINDOW_BYTES) break;
+    }
+    return i;
+}
+
+static ade_status run_window(ade_session *s) {
+    if (ade__reserve(&s->texts, &s->texts_capacity, s->window_n, sizeof *s->texts) ||
+        ade__reserve(&s->lengths, &s->lengths_capacity, s->window_n, sizeof *s->lengths))
+        return ADE_OUT_OF_MEMORY;
+    for (int i = 0; i < s->n_workers; i++) s->workers[i].n_ids = 0;
+    atomic_store(&s->next_text, 0);
+    atomic_store(&s->next_batch, 0);
+    atomic_store(&s->texts_done, 0);
+    if (s->window_n <= INLINE_TEXTS) tokenize_some(s, 0);
+    else ade__pool_run(s->pool, tokenize_some, s, ask_caller, s);
+    ADE_TRY(outcome(s));
+    ADE_TRY(ade__batch_plan(&s->plan, s->lengths, s->window_n, s->info.max_length, s->info.token_budget,
+                            s->workers[0].workspace->max_seqs));
+    ade__pool_run(s->pool, encode_some, s, ask_caller, s);
+    return outcome(s);
+}
+
+static ade_status classify(ade_session *s, const ade_text *texts, size_t n) {
+    size_t c = (size_t)s->model->config.n_labels;
+    if (n > SIZE_MAX / (2 * c * sizeof(float)))
+        return ade__fail(ADE_INVALID_ARGUMENT, "%zu texts are more than one call can take", n);
+    if (ade__reserve(&s->results, &s->results_capacity, n, sizeof *s->results) ||
+        ade__reserve(&s->values, &s->values_capacity, n * 2 * c, sizeof *s->values))
+        return ADE_OUT_OF_MEMORY;
+    atomic_store(&s->cancel, 0);
+    for (int i = 0; i < s->n_workers; i++) s->workers[i].status = ADE_OK;
+    s->total = n;
+    for (size_t first = 0; first < n; first += s->window_n) {
+        s->window = texts + first;
+        s->window_first = first;
+        s->window_n = window_size(s->window, n - first);
+        s->done_before = first;
+        ADE_TRY(run_window(s));
+    }
+    return ADE_OK;
+}
+
+static ade_status enter(ade_session *s) {
+    if (atomic_flag_test_and_set(&s->busy))
+        return ade__fail(ADE_BUSY, "this session is in use by another thread or by its own callback; open one per thread");
+    return ADE_OK;
+}
+
+ade_status ade__session_classify(ade_session *s, const ade_text *texts, size_t n, ade_result *results, float *logits,
+                                 float *probabilities) {
+    size_t c = (size_t)s->model->config.n_labels;
+    if (!s->prepared)
+        return ade__fail(ADE_INVALID_ARGUMENT, "a session on ADE_DEVICE_NONE tokenizes only; open one on a device");
+    for (size_t i = 0; i < n; i++)
+        if (!texts[i].data && texts[i].size)
+            return ade__fail(ADE_INVALID_ARGUMENT, "text %zu has %zu bytes but its data is NULL", i, texts[i].size);
+    ADE_TRY(enter(s));
+    ade_status status = classify(s, texts, n);
+    if (status == ADE_OK) {
+        if (results && n) memcpy(results, s->results, n * sizeof *results);
+        for (size_t i = 0; logits && i < n; i++) memcpy(logits + i * c, s->values + i * 2 * c, c * sizeof *logits);
+        for (size_t i = 0; probabilities && i < n; i++)
+            memcpy(probabilities + i * c, s->values + i * 2 * c + c, c * sizeof *probabilities);
+    }
+    atomic_flag_clear(&s->busy);
+    return status;
+}
+
+ade_status ade__session_tokenize(ade_session *s, ade_text text, ade_token *tokens, size_t capacity,
+                                 ade_tokens_info *info) {
+    ade_encode_options options = s->encode;
+    ade_encoding       encoding;
+    options.want_offsets = tokens != NULL;
+    ADE_TRY(enter(s));
+    ade_status status =
+        ade__tokenizer_encode(s->model->tokenizer.tokenizer, s->workers[0].scratch, text, &options, &encoding);
+    if (status == ADE_OK) {
+        *info = (ade_tokens_info){.n_tokens = encoding.n,
+                                  .unknown = encoding.unknown,
+                                  .truncated = encoding.truncated,
+                                  .replaced = encoding.replaced};
+        if (tokens && encoding.n > capacity)
+            status = ade__fail(ADE_INVALID_ARGUMENT, "the text has %zu tokens and there is room for %zu", encoding.n,
+                               capacity);
+        for (size_t i = 0; tokens && status == ADE_OK && i < encoding.n; i++)
+            tokens[i] = (ade_token){encoding.ids[i], encoding.starts[i], encoding.ends[i]};
+    }
+    atomic_flag_clear(&s->busy);
+    return status;
+}
