@@ -43,6 +43,7 @@ typedef struct work {
     const ade_log       *log;
     ade_used_files       used;
     json_t              *tokenizer, *config, *special, *added_file, *model_config; /* NULL: no such file */
+    json_t              *additional; /* the further special tokens of both files */
     char                *vocab_text;
     const char          *source; /* of the vocabulary */
     const char          *class_name;
@@ -388,8 +389,7 @@ static bool is_special_name(const char *name, const json_t *const values[N_SPECI
     return false;
 }
 
-static ade_status declare_tokens(work *w, const json_t *decoder, const json_t *const values[N_SPECIALS],
-                                 const json_t *additional) {
+static ade_status declare_tokens(work *w, const json_t *decoder, const json_t *const values[N_SPECIALS]) {
     const char     *key;
     json_t         *value;
     ade_added_token token;
@@ -408,7 +408,7 @@ static ade_status declare_tokens(work *w, const json_t *decoder, const json_t *c
             if (!json_is_integer(value) || json_integer_value(value) < 0)
                 return BAD(w, "added_tokens.json", "\"%s\" has an id that is not a whole number of 0 or more; correct the "
                            "file", key);
-            bool special = is_special_name(key, values, additional);
+            bool special = is_special_name(key, values, w->additional);
             token = (ade_added_token){
                 .content = key, .content_size = strlen(key), .normalized = !special, .special = special};
             ADE_TRY(declare(w, (int64_t)json_integer_value(value), &token));
@@ -419,9 +419,19 @@ static ade_status declare_tokens(work *w, const json_t *decoder, const json_t *c
     return ADE_OK;
 }
 
+/* Both files' lists of further special tokens count. */
+static ade_status join_additional(work *w, const char *file, const json_t *object) {
+    const json_t *list = json_object_get(object, "additional_special_tokens");
+    if (!list || json_is_null(list)) return ADE_OK;
+    if (!json_is_array(list)) return BAD(w, file, "\"%s\" is not a list; correct the file", "additional_special_tokens");
+    if (json_array_size(list) > MAX_ADDED) return too_many(w);
+    if (json_array_extend(w->additional, (json_t *)(uintptr_t)list) != 0)
+        return ade__fail(ADE_OUT_OF_MEMORY, "out of memory: a list could not be extended");
+    return ADE_OK;
+}
+
 /* Each special token as the files give it: a text, an object, null (it has none) or NULL (nothing is said). */
-static ade_status special_values(work *w, bool use_map, const json_t *values[N_SPECIALS], const char *files[N_SPECIALS],
-                                 const json_t **additional) {
+static ade_status special_values(work *w, bool use_map, const json_t *values[N_SPECIALS], const char *files[N_SPECIALS]) {
     const json_t *value;
     for (int i = 0; i < N_SPECIALS; i++) {
         files[i] = CONFIG;
@@ -433,24 +443,23 @@ static ade_status special_values(work *w, bool use_map, const json_t *values[N_S
         if (values[i] && !json_is_string(values[i]) && !json_is_object(values[i]) && !json_is_null(values[i]))
             return BAD(w, files[i], "\"%s\" is neither a text nor an object; correct the file", SPECIAL_KEYS[i]);
     }
-    *additional = json_object_get(w->config, "additional_special_tokens");
-    if (use_map && (value = json_object_get(w->special, "additional_special_tokens"))) *additional = value;
-    if (*additional && !json_is_array(*additional) && !json_is_null(*additional))
-        return BAD(w, CONFIG, "\"%s\" is not a list; correct the file", "additional_special_tokens");
-    return json_array_size(*additional) > MAX_ADDED ? too_many(w) : ADE_OK;
+    w->additional = json_array();
+    if (!w->additional) return ade__fail(ADE_OUT_OF_MEMORY, "out of memory: a list could not be made");
+    ADE_TRY(join_additional(w, CONFIG, w->config));
+    return use_map ? join_additional(w, "special_tokens_map.json", w->special) : ADE_OK;
 }
 
 static ade_status read_tokens(work *w, const char *names[N_SPECIALS]) {
     const json_t *decoder = json_object_get(w->config, "added_tokens_decoder");
-    const json_t *values[N_SPECIALS], *additional = NULL;
+    const json_t *values[N_SPECIALS];
     const char   *files[N_SPECIALS];
-    ADE_TRY(special_values(w, decoder == NULL, values, files, &additional));
+    ADE_TRY(special_values(w, decoder == NULL, values, files));
     ADE_TRY(tokens_of_tokenizer_json(w, false));
-    ADE_TRY(declare_tokens(w, decoder, values, additional));
+    ADE_TRY(declare_tokens(w, decoder, values));
     for (size_t i = 0; i < w->n_declared; i++) {
         ade_added_token token = w->declared[i].token;
         if (i + 1 < w->n_declared && w->declared[i + 1].id == w->declared[i].id) continue;
-        if (is_special_name(token.content, values, additional)) token.special = true;
+        if (is_special_name(token.content, values, w->additional)) token.special = true;
         ADE_TRY(put_added(w, &token));
     }
     for (int i = 0; i < N_SPECIALS; i++) {
@@ -471,8 +480,8 @@ static ade_status read_tokens(work *w, const char *names[N_SPECIALS]) {
         if (old) old->special = true;
         else ADE_TRY(put_added(w, &token));
     }
-    for (size_t i = 0; i < json_array_size(additional); i++) {
-        const json_t   *value = json_array_get(additional, i);
+    for (size_t i = 0; i < json_array_size(w->additional); i++) {
+        const json_t   *value = json_array_get(w->additional, i);
         ade_added_token token;
         ADE_TRY(read_token(w, CONFIG, value, true, &token));
         ade_added_token *old = find_added(w, &token);
@@ -633,6 +642,7 @@ ade_status ade__tokenizer_files_read(const char *folder, const ade_log *log, ade
     json_decref(w.special);
     json_decref(w.added_file);
     json_decref(w.model_config);
+    json_decref(w.additional);
     ade__free(w.vocab_text);
     ade__free(w.vocab);
     ade__free(w.added);

@@ -26,9 +26,10 @@ typedef struct mapper {
 
 /* The spellings that "LayerNorm.weight" and "LayerNorm.bias" had before 2019, as transformers renames them. */
 static const char *old_spelling(const char *name, char old[NAME_CAPACITY]) {
-    const char *end = strstr(name, "LayerNorm.");
-    if (!end) return NULL;
-    snprintf(old, NAME_CAPACITY, "%.*s%s", (int)(end + 10 - name), name, !strcmp(end + 10, "weight") ? "gamma" : "beta");
+    const char *norm = strstr(name, "LayerNorm."), *end = norm ? norm + strlen("LayerNorm.") : "";
+    bool        weight = !strcmp(end, "weight");
+    if (!weight && strcmp(end, "bias") != 0) return NULL;
+    snprintf(old, NAME_CAPACITY, "%.*s%s", (int)(end - name), name, weight ? "gamma" : "beta");
     return old;
 }
 
@@ -200,37 +201,38 @@ void ade__weights_clear(ade_weight_map *map) {
 
 /* ---- Values ------------------------------------------------------------------------------------------------------ */
 
-/* Values are copied to an aligned block first: a tensor may begin at any byte, and compilers vectorise the plain loops
- * below. Each returns nonzero when some value is not finite; which one is searched for afterwards. */
+/* Values are copied to an aligned block first: a tensor may begin at any byte. The loops always run over a whole block,
+ * zeros behind the last value: a constant count is what lets compilers vectorise them at -O2. Each function returns
+ * nonzero when some value is not finite; which one is searched for afterwards. */
 enum { BLOCK = 1024 };
 
 static uint32_t block_from_f32(const void *source, float *dst, size_t n) {
-    uint32_t bits[BLOCK], bad = 0;
+    uint32_t bits[BLOCK] = {0}, bad = 0;
     memcpy(bits, source, n * sizeof *bits);
-    for (size_t i = 0; i < n; i++) bad |= (bits[i] & 0x7f800000u) == 0x7f800000u;
+    for (size_t i = 0; i < BLOCK; i++) bad |= (bits[i] & 0x7f800000u) == 0x7f800000u;
     memcpy(dst, bits, n * sizeof *bits);
     return bad;
 }
 
 static uint32_t block_from_f16(const void *source, float *dst, size_t n) {
-    uint16_t halves[BLOCK];
-    uint32_t bits[BLOCK], bad = 0;
+    uint16_t halves[BLOCK] = {0};
+    uint32_t bad = 0;
+    float    values[BLOCK];
     memcpy(halves, source, n * sizeof *halves);
-    for (size_t i = 0; i < n; i++) { /* ade__f32_from_f16 without its branch: infinities are refused anyway */
-        uint32_t half = halves[i];
-        float    magnitude = ade__f32_from_bits((half & 0x7fffu) << 13) * 0x1p112f;
+    for (size_t i = 0; i < BLOCK; i++) { /* ade__f32_from_f16 without its branch: infinities are refused anyway */
+        uint32_t half = halves[i], sign = (half & 0x8000u) << 16;
+        values[i] = ade__f32_from_bits(sign | (half & 0x7fffu) << 13) * 0x1p112f;
         bad |= (half & 0x7c00u) == 0x7c00u;
-        bits[i] = ade__bits_from_f32(magnitude) | (half & 0x8000u) << 16;
     }
-    memcpy(dst, bits, n * sizeof *bits);
+    memcpy(dst, values, n * sizeof *values);
     return bad;
 }
 
 static uint32_t block_from_bf16(const void *source, float *dst, size_t n) {
-    uint16_t halves[BLOCK];
+    uint16_t halves[BLOCK] = {0};
     uint32_t bits[BLOCK], bad = 0;
     memcpy(halves, source, n * sizeof *halves);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < BLOCK; i++) {
         bits[i] = (uint32_t)halves[i] << 16;
         bad |= (bits[i] & 0x7f800000u) == 0x7f800000u;
     }
@@ -242,9 +244,8 @@ static uint32_t block_from_f64(const void *source, float *dst, size_t n) {
     double   values[BLOCK];
     uint32_t bad = 0;
     memcpy(values, source, n * sizeof *values);
-    for (size_t i = 0; i < n; i++) {
-        /* from here up a double rounds to infinity; NaN compares false */
-        int fits = fabs(values[i]) < 0x1.ffffffp127;
+    for (size_t i = 0; i < n; i++) { /* rare: need not be fast */
+        int fits = fabs(values[i]) < 0x1.ffffffp127; /* from here up a double rounds to infinity; false for NaN */
         bad |= !fits;
         dst[i] = fits ? (float)values[i] : 0;
     }

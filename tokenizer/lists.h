@@ -4,9 +4,9 @@
 #define ADE_LISTS_H
 
 static const char *const list_never_final[] = {
-    "Capt", "Cf", "Col", "Dr", "Drs", "E.g", "Ft", "Gen", "Hon", "I.e", "Lt", "Messrs", "Mr", "Mrs", "Ms", "Mt", "Prof",
-    "Rev", "St", "Ste", "Vs", "a.k.a", "aff", "approx", "bv", "ca", "cf", "cv", "e.g", "eg", "esp", "excl", "i.e", "ie",
-    "incl", "pv", "resp", "ssp", "subsp", "v", "var", "viz", "vs", "w.r.t",
+    "Approx", "Capt", "Cf", "Col", "Dr", "Drs", "E.g", "Ft", "Gen", "Hon", "I.e", "Lt", "Messrs", "Mr", "Mrs", "Ms",
+    "Mt", "Prof", "Rev", "St", "Ste", "Vs", "a.k.a", "aff", "approx", "bv", "ca", "cf", "cv", "e.g", "eg", "esp",
+    "excl", "i.e", "ie", "incl", "pv", "resp", "ssp", "subsp", "v", "var", "viz", "vs", "w.r.t",
 };
 
 static const char *const list_before_number[] = {
@@ -54,19 +54,20 @@ static const char *const list_lettered[] = {
 static const char *const list_starters[] = {
     "A", "After", "Again", "All", "Also", "Although", "Among", "An", "Analysis", "And", "Another", "Any", "As", "At",
     "Background", "Based", "Because", "Before", "Besides", "Between", "Both", "But", "By", "Case", "Clinical",
-    "Clinicians", "Compared", "Conclusion", "Conclusions", "Consequently", "Data", "Despite", "Due", "During", "Each",
-    "Early", "Eight", "Eighteen", "Eleven", "Even", "Evidence", "Few", "Fifteen", "Fifty", "Finally", "Findings",
-    "First", "Five", "Following", "For", "Forty", "Four", "Fourteen", "From", "Further", "Furthermore", "Given", "He",
-    "Her", "Here", "Herein", "His", "How", "However", "I", "If", "In", "Indeed", "Initial", "Initially",
+    "Clinicians", "Compared", "Conclusion", "Conclusions", "Consequently", "Data", "Despite", "Dr", "Drs", "Due",
+    "During", "Each", "Early", "Eight", "Eighteen", "Eleven", "Even", "Evidence", "Few", "Fifteen", "Fifty", "Finally",
+    "Findings", "First", "Five", "Following", "For", "Forty", "Four", "Fourteen", "From", "Further", "Furthermore",
+    "Given", "He", "Her", "Here", "Herein", "His", "How", "However", "I", "If", "In", "Indeed", "Initial", "Initially",
     "Interestingly", "Is", "It", "Its", "Later", "Like", "Management", "Many", "Methods", "More", "Moreover", "Most",
-    "Neither", "Nevertheless", "Nine", "No", "None", "Nonetheless", "Nor", "Not", "Objective", "Of", "On", "Once",
-    "One", "Only", "Other", "Others", "Our", "Over", "Overall", "Patients", "Physicians", "Possible", "Previous",
-    "Previously", "Rarely", "Recent", "Recently", "Results", "Second", "Serious", "Seven", "Several", "She",
-    "Significant", "Similar", "Similarly", "Since", "Six", "Sixteen", "Sixty", "So", "Some", "Subsequently", "Such",
-    "Surprisingly", "Ten", "Than", "That", "The", "Their", "Then", "There", "Thereafter", "Therefore", "These", "They",
-    "Third", "Thirteen", "Thirty", "This", "Those", "Though", "Three", "Through", "Thus", "To", "Together", "Treatment",
-    "Twelve", "Twenty", "Two", "Ultimately", "Under", "Unfortunately", "Unlike", "Until", "Upon", "Use", "Using", "We",
-    "What", "When", "Whereas", "Whether", "Which", "While", "Who", "Why", "With", "Within", "Without", "You",
+    "Mr", "Mrs", "Ms", "Neither", "Nevertheless", "Nine", "No", "None", "Nonetheless", "Nor", "Not", "Objective", "Of",
+    "On", "Once", "One", "Only", "Other", "Others", "Our", "Over", "Overall", "Patients", "Physicians", "Possible",
+    "Previous", "Previously", "Prof", "Rarely", "Recent", "Recently", "Results", "Second", "Serious", "Seven",
+    "Several", "She", "Significant", "Similar", "Similarly", "Since", "Six", "Sixteen", "Sixty", "So", "Some",
+    "Subsequently", "Such", "Surprisingly", "Ten", "Than", "That", "The", "Their", "Then", "There", "Thereafter",
+    "Therefore", "These", "They", "Third", "Thirteen", "Thirty", "This", "Those", "Though", "Three", "Through", "Thus",
+    "To", "Together", "Treatment", "Twelve", "Twenty", "Two", "Ultimately", "Under", "Unfortunately", "Unlike", "Until",
+    "Upon", "Use", "Using", "We", "What", "When", "Whereas", "Whether", "Which", "While", "Who", "Why", "With",
+    "Within", "Without", "You",
 };
 
 #endif

@@ -197,15 +197,16 @@ static int has_alnum(word w) {
     return 0;
 }
 
-/* An ordinary word, as no abbreviation looks: "patients", "(36%)", "TTP/HUS", "2005", "mg/kg". */
+/* An ordinary word, as no abbreviation looks: "patients", "(36%)", "TTP/HUS", "PSA", "2005", "mg/kg". */
 static int is_ordinary(word w) {
-    size_t letters = 0;
+    size_t letters = 0, capitals = 0;
     for (size_t i = 0; i < w.size; i++) {
         unsigned char c = (unsigned char)w.data[i];
         if (c == '.') return 0;
+        if (is_upper(c)) capitals++;
         if (is_upper(c) || is_lower(c) || c >= 0x80) letters++;
     }
-    return letters == 0 ? w.size > 0 : letters >= 4;
+    return letters == 0 ? w.size > 0 : letters >= 3 || (capitals == letters && letters >= 2);
 }
 
 /* Single letters joined by periods: "i.v", "V.A.C", "b.i.d". */
@@ -318,6 +319,7 @@ static verdict single_letter(const candidate *c) {
     if (!is_upper(letter)) return PASS;
     if (c->first == FIRST_DIGIT) return in_lettered(c->before) ? BOUNDARY : NO_BOUNDARY;
     if (in_lettered(c->before) || is_starter(c)) return BOUNDARY;
+    if (c->after_opened) return NO_BOUNDARY; /* "S. (Chirostilbia) species" */
     if (c->first != FIRST_UPPER) return PASS;
     if (c->token_first || c->before.size == 0) return NO_BOUNDARY;
     static const char *const function_words[] = { "a",    "an",   "and", "as",   "by",   "due",  "for",  "from", "in",
@@ -331,6 +333,7 @@ static verdict single_letter(const candidate *c) {
 /* "80 mg. 3 times", "b.i.d. (10 mg)": abbreviations that end a sentence only before a capital. */
 static verdict may_end(const candidate *c) {
     if (!IN(c->token, list_may_end) && !is_dotted_letters(c->token)) return PASS;
+    if (c->token_first && !c->closed_bracket) return NO_BOUNDARY; /* "T.M. Graber" */
     return c->first == FIRST_UPPER && (!c->after_opened || is_starter(c)) ? BOUNDARY : NO_BOUNDARY;
 }
 

@@ -292,6 +292,7 @@ ade_status ade__tokenizer_new(const ade_tokenizer_config *config, ade_tokenizer 
     tokenizer->wordpiece.continuing = ade__trie_walk(
         &tokenizer->vocab, (const unsigned char *)config->continuing_prefix, strlen(config->continuing_prefix));
     tokenizer->wordpiece.max_chars = config->max_input_chars_per_word;
+    if (tokenizer->wordpiece.max_chars > 1u << 28) tokenizer->wordpiece.max_chars = 1u << 28; /* ends are 32 bits wide */
     ADE_TRY_GOTO(collect_added(tokenizer, config, n_unique, names), fail);
     ADE_TRY_GOTO(build_sets(tokenizer, names, n_names), fail);
     ADE_TRY_GOTO(keep_texts(tokenizer, config, names, n_names), fail);

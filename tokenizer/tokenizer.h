@@ -24,9 +24,13 @@ typedef struct ade_added_token {
 
 /* Everything is copied by ade__tokenizer_new. */
 typedef struct ade_tokenizer_config {
-    const ade_text        *vocab; /* token of id i, n_vocab of them; duplicates: the later id wins; may be empty texts */
+    const ade_text        *vocab; /* token of id i, n_vocab of them; duplicates: the later id wins; may be empty texts;
+                                     data NULL: no token has this id */
     size_t                 n_vocab;
-    const ade_added_token *added; /* in the order in which ids are given to those that the vocabulary lacks */
+    /* Ids from the number of different tokens on go, in this order, to those that the vocabulary lacks. Of two with the
+     * same content the later one's settings hold. The five tokens below are looked for as well when the vocabulary has
+     * them, as special and not normalized, unless they are listed here. */
+    const ade_added_token *added;
     size_t                 n_added;
     const char            *unk_token, *cls_token, *sep_token, *pad_token, *mask_token; /* mask_token may be NULL */
     const char            *continuing_prefix;                                          /* "##" */
@@ -34,7 +38,8 @@ typedef struct ade_tokenizer_config {
     size_t                 max_input_chars_per_word; /* 100 */
 } ade_tokenizer_config;
 
-/* ADE_BAD_MODEL when [CLS], [SEP] or [PAD] is not in the vocabulary (text names the token; the caller adds the file). */
+/* ADE_BAD_MODEL when [CLS], [SEP] or [PAD] is not in the vocabulary (text names the token; the caller adds the file), or
+ * a token is not UTF-8; ADE_UNSUPPORTED for an added token of which normalizing leaves nothing. */
 ade_status ade__tokenizer_new(const ade_tokenizer_config *config, ade_tokenizer **out);
 void       ade__tokenizer_free(ade_tokenizer *tokenizer);
 
@@ -57,7 +62,9 @@ typedef struct ade_encoding {
     const int32_t  *ids;                /* (n); lives in the scratch until its next use */
     const uint32_t *starts, *ends;      /* (n) bytes of the original text; NULL unless want_offsets */
     size_t          n;
-    int32_t         unknown, truncated, replaced;
+    int32_t         unknown;   /* ids that are [UNK], also where the text says so itself */
+    int32_t         truncated; /* 1 when tokens were left out */
+    int32_t         replaced;  /* maximal invalid parts in the whole text */
 } ade_encoding;
 
 /* Encodes one text. Nothing is allocated once the scratch has seen a text as large.

@@ -24,7 +24,7 @@ from reference import load_model, logits_by_length, token_ids
 PREVALENCES = (0.01, 0.02, 0.05, 0.10, 0.172, 0.29)
 
 
-def rounded(value: Any, digits: int = 4) -> Any:
+def rounded(value: Any, digits: int = 6) -> Any:
     if isinstance(value, float):
         return round(value, digits)
     if isinstance(value, dict):

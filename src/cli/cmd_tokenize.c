@@ -72,17 +72,14 @@ static void put_row(tokenize_run *run, const ade_text *text, size_t count, int t
     put_literal(row, "}\n");
 }
 
-static ade_status tokenize(tokenize_run *run, const ade_text *text, ade_tokens_info *info) {
-    ade_status status;
-    ade_token *tokens;
-    memset(info, 0, sizeof *info);
-    status = ade_tokenize(run->engine.session, *text, run->tokens, run->capacity, info);
-    if (status != ADE_INVALID_ARGUMENT || info->n_tokens <= run->capacity) return status;
-    tokens = realloc(run->tokens, info->n_tokens * 2 * sizeof *tokens);
-    if (!tokens) return status;
-    run->tokens   = tokens;
-    run->capacity = info->n_tokens * 2;
-    return ade_tokenize(run->engine.session, *text, run->tokens, run->capacity, info);
+/* No text has more tokens than this: longer ones are truncated. */
+static int reserve_tokens(tokenize_run *run) {
+    int32_t most  = run->engine.session_info.max_length;
+    run->capacity = most > 3 ? (size_t)most : 3;
+    run->tokens   = calloc(run->capacity, sizeof *run->tokens);
+    if (run->tokens) return CLI_OK;
+    say(SAY_ERROR, "out of memory for %zu tokens.", run->capacity);
+    return CLI_FAILED;
 }
 
 static int handle(void *user, const text_window *window) {
@@ -91,7 +88,7 @@ static int handle(void *user, const text_window *window) {
     int           status = CLI_OK;
     for (size_t i = 0; i < window->count && status == CLI_OK; i++) {
         ade_tokens_info info;
-        ade_status      result = tokenize(run, &window->texts[i], &info);
+        ade_status      result = ade_tokenize(run->engine.session, window->texts[i], run->tokens, run->capacity, &info);
         char            place[512];
         if (result != ADE_OK)
             return engine_failed(result, text_run_place(&run->texts, window, i, place, sizeof place));
@@ -133,6 +130,7 @@ static int run_tokenize(tokenize_run *run, settings *wanted, output *stats) {
     engine_session_options(wanted, &options);
     options.device = ADE_DEVICE_NONE;
     status         = engine_open_session(&run->engine, wanted, &options);
+    if (status == CLI_OK) status = reserve_tokens(run);
     if (status != CLI_OK) return status;
     status = text_run_all(&run->texts, wanted, handle, run);
     progress_hide();

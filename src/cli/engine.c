@@ -123,6 +123,7 @@ int engine_open_outputs(const settings *wanted, output *rows, output *stats, out
             if (output_same(all[i], all[j])) {
                 say(SAY_ERROR, "%s: two outputs cannot go to the same file.",
                     all[i]->name ? all[i]->name : "standard output");
+                if (all[i]->fd == STDOUT_FILENO) all[i]->fd = -1; /* the other one closes it */
                 status = CLI_USAGE;
             }
     return status;

@@ -143,7 +143,7 @@ static const char *const output_text[] = {
 
 void help_manual(bytes *out) {
     put(out, ".\\\" Made by 'adesieve --help-man' from the tables that make the parser.\n");
-    put(out, ".TH ADESIEVE 1 \"\" \"adesieve %s\" \"User Commands\"\n", ade_version());
+    put(out, ".TH ADESIEVE 1 \"\" \"adesieve %s\" \"User Commands\"\n.nh\n.ad l\n", ade_version());
     put_literal(out, ".SH NAME\nadesieve \\- find the sentences that report an adverse drug effect\n.SH SYNOPSIS\n");
     for (int i = 0; i < N_COMMANDS; i++) {
         if (i > 0) put_literal(out, ".br\n");

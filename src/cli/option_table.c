@@ -96,7 +96,7 @@ static const char *const info_examples[] = {
 };
 
 const command_entry command_table[N_COMMANDS] = {
-    [COMMAND_SCREEN] = { "screen", "find the sentences in MEDLINE/PubMed XML that report an adverse drug effect",
+    [COMMAND_SCREEN] = { "screen", "find the adverse drug effects in MEDLINE/PubMed XML",
       "adesieve screen [OPTIONS] FILE...",
       "Reads MEDLINE/PubMed XML, plain or gzip, from files or from all such files of a folder; - is standard input. Writes "
       "one row for each sentence whose score reaches the threshold, in the order of files, records and sentences, and "

@@ -55,6 +55,7 @@ static int handle_window(text_run *run, text_window *window, uint64_t position, 
     run->texts += window->count;
     for (size_t i = 0; i < window->count; i++) run->replaced += window->places[i].replaced;
     text_window_clear(window);
+    progress_update(run->texts, "texts", run->total_bytes > 0 ? run->window_to : -1); /* short calls do not ask */
     return signals_interrupted() ? CLI_INTERRUPTED : CLI_OK;
 }
 
@@ -104,6 +105,7 @@ int text_run_all(text_run *run, const settings *wanted, window_fn handle, void *
             if (wanted->fail_fast) break;
         }
     }
+    run->window_to = 1;
     if (status == CLI_OK) status = handle_window(run, &window, 0, handle, user);
     text_window_free(&window);
     if (status != CLI_OK || run->inputs_failed == 0) return status;

@@ -440,7 +440,7 @@ static texts_result take_json(texts *in, text_window *window, const char *record
 texts_result texts_fill(texts *in, text_window *window, size_t max_texts, size_t max_bytes, texts_problem *problem) {
     problem->error[0] = problem->hint[0] = '\0';
     while (window->count < max_texts && window->data.size < max_bytes) {
-        size_t       size, next;
+        size_t       size = 0, next = 0;
         uint64_t     lines  = 1;
         texts_result result = next_record(in, window->count > 0, &size, &next, problem);
         char        *record;

@@ -42,6 +42,7 @@ struct ade_reader {
 
     /* The thread's own. */
     ade_chunk      *chunk; /* being filled */
+    uint64_t        chunk_number; /* chunks come round again, so their addresses do not tell them apart */
     ade_seen        seen;
     ade_sentences   sentences;
     ade_input      *input;
@@ -79,7 +80,10 @@ static void hand_over(ade_reader *r) {
 static ade_status need_chunk(ade_reader *r) {
     if (r->chunk && (r->chunk->n_texts >= CHUNK_TEXTS || r->chunk->size >= CHUNK_BYTES || r->chunk->n_items >= CHUNK_ITEMS))
         hand_over(r);
-    if (!r->chunk) r->chunk = take_free(r);
+    if (!r->chunk) {
+        r->chunk = take_free(r);
+        r->chunk_number++;
+    }
     return r->chunk ? ADE_OK : ade__fail(ADE_CANCELLED, "the run was stopped");
 }
 
@@ -128,16 +132,29 @@ static bool has_alnum(const char *p, size_t size) {
     for (size_t i = 0; i < size; i++) {
         unsigned char c = (unsigned char)p[i];
         if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) return true;
-        /* Beyond ASCII: letters, but for Latin-1's signs, combining marks' neighbours and U+2000..2BFF, 3000..303F. */
-        if (c == 0xc2) {
-            if (i + 1 < size && ((unsigned char)p[i + 1] == 0xb5 || (unsigned char)p[i + 1] == 0xaa ||
-                                 (unsigned char)p[i + 1] == 0xba))
-                return true;
-        } else if (c >= 0xc3) {
-            const unsigned char next = i + 1 < size ? (unsigned char)p[i + 1] : 0;
-            const bool multiplication = c == 0xc3 && (next == 0x97 || next == 0xb7);
-            const bool sign = (c == 0xe2 && next < 0xb0) || (c == 0xe3 && next == 0x80) || c == 0xef || c >= 0xf0;
-            if (!multiplication && !sign) return true;
+        /* Beyond ASCII everything but signs: U+0080..BF, x and /, U+2000..2BFF, 3000..303F, emoji, special forms. */
+        const unsigned char next = i + 1 < size ? (unsigned char)p[i + 1] : 0;
+        switch (c) {
+        case 0xc2:
+            if (next == 0xb5 || next == 0xaa || next == 0xba) return true;
+            break;
+        case 0xc3:
+            if (next != 0x97 && next != 0xb7) return true;
+            break;
+        case 0xe2:
+            if (next >= 0xb0) return true;
+            break;
+        case 0xe3:
+            if (next != 0x80) return true;
+            break;
+        case 0xef:
+            if (next != 0xb8 && next != 0xb9 && next != 0xbb && next != 0xbf) return true;
+            break;
+        case 0xf0:
+            if (next != 0x9f) return true;
+            break;
+        default:
+            if (c > 0xc3) return true;
         }
     }
     return false;
@@ -173,13 +190,13 @@ static ade_status split_part(ade_reader *r, ade_chunk_part part, ade_text label,
     ADE_TRY(need_chunk(r));
     ADE_TRY(add_part(r->chunk, part, label, text, true));
     ADE_TRY(add_item(r->chunk, &(ade_item){ .kind = ADE_ITEM_PART, .part = (uint32_t)(r->chunk->n_parts - 1) }));
-    const ade_text joined = r->options.section_labels && label.data ? label_for_model(label, text) : (ade_text){ NULL, 0 };
+    ade_text joined = r->options.section_labels && label.data ? label_for_model(label, text) : (ade_text){ NULL, 0 };
     uint32_t chars = 0, counted = 0; /* code points before byte `counted` */
     for (size_t i = 0; i < r->sentences.n; i++) {
         const ade_span span = r->sentences.spans[i];
-        const ade_chunk *before = r->chunk;
+        const uint64_t before = r->chunk_number;
         ADE_TRY(need_chunk(r));
-        if (r->chunk != before) ADE_TRY(add_part(r->chunk, part, label, text, false));
+        if (r->chunk_number != before) ADE_TRY(add_part(r->chunk, part, label, text, false));
         ade_chunk     *chunk = r->chunk;
         const uint32_t index = (uint32_t)(chunk->n_parts - 1);
         ade_item item = { .kind = ADE_ITEM_SENTENCE, .part = index, .slot = ADE_NO_SLOT, .sentence = (*sentence)++,
@@ -198,12 +215,13 @@ static ade_status split_part(ade_reader *r, ade_chunk_part part, ade_text label,
         item.model_size = size;
         if (has_alnum(text.data + span.start, size)) {
             item.slot = chunk->n_texts++;
-            if (i == 0 && joined.size) {
+            if (joined.size) {
                 size_t at;
                 ADE_TRY(put(chunk, joined.data, joined.size, &item.model_text));
                 ADE_TRY(put(chunk, ": ", 2, &at));
                 ADE_TRY(put(chunk, text.data + span.start, size, &at));
                 item.model_size = joined.size + 2 + size;
+                joined.size = 0; /* the section's first sentence only */
             }
         }
         ADE_TRY(add_item(chunk, &item));

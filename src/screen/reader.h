@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The reading side of a screening run: a thread that unpacks, parses, recognises repeated records and splits sentences
  * ahead of the classifier. It hands over chunks through a bounded queue, so memory stays constant; everything that
- * happens in the run (records, parts, sentences, deletions, ends of files, faults) is an item of a chunk, in order. */
+ * happens in the run (records, parts, sentences, deletions, ends of files) is an item of a chunk, in order; a fault ends
+ * its chunk. */
 #ifndef ADE_READER_H
 #define ADE_READER_H
 
@@ -19,7 +20,6 @@ typedef enum ade_item_kind {
     ADE_ITEM_SENTENCE, /* of the last part */
     ADE_ITEM_DELETED,  /* DeleteCitation; `part` names the PMID */
     ADE_ITEM_FILE,     /* a file has been read to its end */
-    ADE_ITEM_FAULT,    /* a file failed: status and text are in the chunk, which it ends */
     ADE_ITEM_END       /* the run is over; the chunk is the last one */
 } ade_item_kind;
 
@@ -61,7 +61,7 @@ typedef struct ade_chunk {
     /* The whole run, up to this chunk's end. */
     uint64_t        bytes_read, bytes_xml;
     double          seconds_read;
-    ade_status      fault;
+    ade_status      fault; /* not ADE_OK: what comes behind the last item is this failure */
     char            fault_text[2048];
 } ade_chunk;
 

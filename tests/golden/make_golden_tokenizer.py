@@ -17,7 +17,7 @@ import tokenizers
 from compare_tokenizer import VERSION, byte_offsets, reference
 from tokenizer_strings import WORDS, random_text
 
-SEED, N_RANDOM, N_ADDED = 20240229, 270, 60
+SEED, N_RANDOM, N_ADDED = 20240229, 250, 50
 ADDED = [
     ["n", "Hello World"],
     ["nw", "ÉcoLe"],
@@ -69,7 +69,7 @@ def main():
             at = rng.randrange(len(text) + 1)
             text = text[:at] + rng.choice(["", " ", "\u2009 "]) + content + rng.choice(["", " ", "\n "]) + text[at:]
         spiced.append(text)
-    print(json.dumps({"tokenizers": VERSION, "seed": SEED, "settings": SETTINGS}, ensure_ascii=True))
+    print(json.dumps({"tokenizers": VERSION, "seed": SEED, "settings": SETTINGS}))
     for name, setting in SETTINGS.items():
         path = os.path.join(folder, f"bert-base-{setting['vocab']}-vocab.txt")
         tokenizer = reference(path, setting["lower"], added=setting.get("added", ()))
@@ -78,7 +78,7 @@ def main():
             encoding = tokenizer.encode(text)
             offsets = byte_offsets(text, encoding.offsets)
             row = [name, text, encoding.ids, [a for a, _ in offsets], [b for _, b in offsets]]
-            print(json.dumps(row, ensure_ascii=False, separators=(",", ":")))
+            print(json.dumps(row, separators=(",", ":")))
 
 
 main()

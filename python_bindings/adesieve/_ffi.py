@@ -1,0 +1,490 @@
+# SPDX-License-Identifier: Apache-2.0
+"""libadesieve by ctypes: the mirror of include/adesieve.h, finding and loading the library, and its errors.
+
+tests/test_abi.py compares every structure, enum and function here with the header.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+import logging
+import os
+import sys
+import threading
+from ctypes import CFUNCTYPE, POINTER, c_char_p, c_double, c_float, c_int, c_int32, c_int64, c_size_t
+from ctypes import c_uint32, c_uint64, c_void_p
+from pathlib import Path
+from typing import Any, Generator
+
+from ._version import __version__
+
+# ---- Enums ------------------------------------------------------------------------------------------------------
+
+
+class Status(enum.IntEnum):
+    """What a call came to; `Error.status` is one of them."""
+
+    OK = 0
+    INVALID_ARGUMENT = 1
+    OUT_OF_MEMORY = 2
+    IO = 3
+    BAD_MODEL = 4
+    UNSUPPORTED = 5
+    BAD_INPUT = 6
+    DEVICE = 7
+    CANCELLED = 8
+    BUSY = 9
+    INTERNAL = 10
+    END = 100
+
+    @classmethod
+    def _missing_(cls, value: object) -> Status:
+        return cls.INTERNAL  # a value of a newer library
+
+
+class LogLevel(enum.IntEnum):
+    DEBUG = 0
+    INFO = 1
+    WARNING = 2
+
+
+class Problem(enum.IntEnum):
+    SINGLE_LABEL = 0
+    MULTI_LABEL = 1
+    REGRESSION = 2
+
+
+class Device(enum.IntEnum):
+    AUTO = 0
+    CPU = 1
+    CUDA = 2
+    NONE = 3
+
+
+class Precision(enum.IntEnum):
+    AUTO = 0
+    F32 = 1
+    BF16 = 2
+    F16 = 3
+
+
+class InvalidUtf8(enum.IntEnum):
+    ERROR = 0
+    REPLACE = 1
+
+
+class Part(enum.IntEnum):
+    TITLE = 0
+    ABSTRACT = 1
+    DELETED = 2
+
+
+# The enums by their names in the header; members are ADE_<NAME> for Status, else ADE_<ENUM>_<NAME>.
+ENUMS: dict[str, type[enum.IntEnum]] = {
+    "ade_status": Status,
+    "ade_log_level": LogLevel,
+    "ade_problem": Problem,
+    "ade_device": Device,
+    "ade_precision": Precision,
+    "ade_invalid_utf8": InvalidUtf8,
+    "ade_part": Part,
+}
+
+# ---- Structures -------------------------------------------------------------------------------------------------
+
+
+class _Sized(ctypes.Structure):
+    """A structure that begins with its own size."""
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(struct_size=ctypes.sizeof(self), **values)
+
+
+LOG_FN = CFUNCTYPE(None, c_void_p, c_int, c_char_p)
+PROGRESS_FN = CFUNCTYPE(c_int, c_void_p, c_uint64, c_uint64)
+
+
+class Text(ctypes.Structure):
+    _fields_ = [("data", c_void_p), ("size", c_size_t)]
+
+
+class ModelOptions(_Sized):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_uint32),
+        ("labels", c_char_p),
+        ("positive_label", c_char_p),
+        ("log", LOG_FN),
+        ("log_user", c_void_p),
+    ]
+
+
+class ModelInfo(_Sized):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("n_labels", c_int32),
+        ("positive_label", c_int32),
+        ("problem", c_int32),
+        ("n_layers", c_int32),
+        ("hidden_size", c_int32),
+        ("n_heads", c_int32),
+        ("intermediate_size", c_int32),
+        ("vocab_size", c_int32),
+        ("max_length", c_int32),
+        ("lowercase", c_int32),
+        ("strip_accents", c_int32),
+        ("calibrated", c_int32),
+        ("n_parameters", c_uint64),
+        ("folder", c_char_p),
+        ("name", c_char_p),
+        ("architecture", c_char_p),
+        ("activation", c_char_p),
+        ("weights_type", c_char_p),
+        ("tokenizer_source", c_char_p),
+        ("casing_reason", c_char_p),
+    ]
+
+
+class SessionOptions(_Sized):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("device", c_int32),
+        ("device_index", c_int32),
+        ("precision", c_int32),
+        ("threads", c_int32),
+        ("max_length", c_int32),
+        ("token_budget", c_int32),
+        ("invalid_utf8", c_int32),
+        ("split_special_tokens", c_int32),
+        ("reserved", c_int32),
+        ("progress", PROGRESS_FN),
+        ("progress_user", c_void_p),
+        ("log", LOG_FN),
+        ("log_user", c_void_p),
+    ]
+
+
+class SessionInfo(_Sized):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("device", c_int32),
+        ("device_index", c_int32),
+        ("precision", c_int32),
+        ("threads", c_int32),
+        ("max_length", c_int32),
+        ("token_budget", c_int32),
+        ("reserved", c_int32),
+        ("device_name", c_char_p),
+        ("instruction_set", c_char_p),
+        ("device_reason", c_char_p),
+    ]
+
+
+class Result(ctypes.Structure):
+    _fields_ = [
+        ("label", c_int32),
+        ("score", c_float),
+        ("tokens", c_int32),
+        ("unknown", c_int32),
+        ("truncated", c_int32),
+        ("replaced", c_int32),
+    ]
+
+
+class Token(ctypes.Structure):
+    _fields_ = [("id", c_int32), ("start", c_uint32), ("end", c_uint32)]
+
+
+class TokensInfo(ctypes.Structure):
+    _fields_ = [
+        ("n_tokens", c_size_t),
+        ("unknown", c_int32),
+        ("truncated", c_int32),
+        ("replaced", c_int32),
+        ("reserved", c_int32),
+    ]
+
+
+class ScreenPart(ctypes.Structure):
+    _fields_ = [
+        ("pmid", c_int64),
+        ("version", c_int32),
+        ("part", c_int32),
+        ("section_index", c_int32),
+        ("reserved", c_int32),
+        ("section", Text),
+        ("text", Text),
+        ("source", c_char_p),
+    ]
+
+
+PART_FN = CFUNCTYPE(None, c_void_p, POINTER(ScreenPart))
+
+
+class ScreenOptions(_Sized):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("all", c_int32),
+        ("threshold", c_double),
+        ("no_section_label", c_int32),
+        ("keep_going", c_int32),
+        ("limit", c_uint64),
+        ("session", POINTER(SessionOptions)),
+        ("parts", PART_FN),
+        ("parts_user", c_void_p),
+    ]
+
+
+class ScreenRow(_Sized):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("part", c_int32),
+        ("pmid", c_int64),
+        ("version", c_int32),
+        ("sentence", c_int32),
+        ("section", Text),
+        ("text", Text),
+        ("start", c_uint64),
+        ("end", c_uint64),
+        ("start_char", c_uint64),
+        ("end_char", c_uint64),
+        ("result", Result),
+        ("hit", c_int32),
+        ("reserved", c_int32),
+        ("logits", POINTER(c_float)),
+        ("probabilities", POINTER(c_float)),
+        ("source", c_char_p),
+    ]
+
+
+class ScreenStats(_Sized):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("files_failed", c_uint32),
+        *(
+            (name, c_uint64)
+            for name in (
+                "files_total files_done bytes_read bytes_xml citations new_citations revised unchanged superseded "
+                "deleted without_abstract without_text sentences screened skipped hits rows confirmed tokens "
+                "unknown_tokens truncated_texts replaced"
+            ).split()
+        ),
+        ("seconds_read", c_double),
+        ("seconds_classify", c_double),
+        ("seconds_total", c_double),
+    ]
+
+
+# The structures by their names in the header.
+STRUCTS: dict[str, type[ctypes.Structure]] = {
+    "ade_text": Text,
+    "ade_model_options": ModelOptions,
+    "ade_model_info": ModelInfo,
+    "ade_session_options": SessionOptions,
+    "ade_session_info": SessionInfo,
+    "ade_result": Result,
+    "ade_token": Token,
+    "ade_tokens_info": TokensInfo,
+    "ade_screen_part": ScreenPart,
+    "ade_screen_options": ScreenOptions,
+    "ade_screen_row": ScreenRow,
+    "ade_screen_stats": ScreenStats,
+}
+
+
+class _ModelHandle(ctypes.Structure):
+    """Never defined, as in the header: a pointer to one kind of handle does not pass for another."""
+
+
+class _SessionHandle(ctypes.Structure):
+    pass
+
+
+class _ScreenHandle(ctypes.Structure):
+    pass
+
+
+Model = POINTER(_ModelHandle)
+Session = POINTER(_SessionHandle)
+Screen = POINTER(_ScreenHandle)
+
+# ---- Functions --------------------------------------------------------------------------------------------------
+
+# (name, what it returns, what it takes): all that the header declares.
+FUNCTIONS: list[tuple[str, Any, list[Any]]] = [
+    ("ade_status_name", c_char_p, [c_int]),
+    ("ade_status_text", c_char_p, [c_int]),
+    ("ade_last_error", c_char_p, []),
+    ("ade_version", c_char_p, []),
+    ("ade_version_number", c_uint32, []),
+    ("ade_model_open", c_int, [c_char_p, POINTER(ModelOptions), POINTER(Model)]),
+    ("ade_model_close", None, [Model]),
+    ("ade_model_get_info", c_int, [Model, POINTER(ModelInfo)]),
+    ("ade_model_label", c_char_p, [Model, c_int32]),
+    ("ade_model_token", c_char_p, [Model, c_int32]),
+    ("ade_model_hash", c_int, [Model, c_char_p]),
+    ("ade_default_model", c_char_p, []),
+    ("ade_session_open", c_int, [Model, POINTER(SessionOptions), POINTER(Session)]),
+    ("ade_session_close", None, [Session]),
+    ("ade_session_get_info", c_int, [Session, POINTER(SessionInfo)]),
+    ("ade_classify", c_int, [Session, c_void_p, c_size_t, c_void_p, c_void_p, c_void_p]),
+    ("ade_tokenize", c_int, [Session, Text, POINTER(Token), c_size_t, POINTER(TokensInfo)]),
+    ("ade_screen_open", c_int, [Model, POINTER(ScreenOptions), POINTER(Screen)]),
+    ("ade_screen_add", c_int, [Screen, c_char_p]),
+    ("ade_screen_next", c_int, [Screen, POINTER(ScreenRow)]),
+    ("ade_screen_confirm", c_int, [Screen]),
+    ("ade_screen_get_stats", c_int, [Screen, POINTER(ScreenStats)]),
+    ("ade_screen_get_session_info", c_int, [Screen, POINTER(SessionInfo)]),
+    ("ade_screen_close", None, [Screen]),
+]
+
+# ---- Errors -----------------------------------------------------------------------------------------------------
+
+
+class Error(Exception):
+    """A call into libadesieve failed.
+
+    Attributes
+    ----------
+    status : Status
+        What kind of failure, such as ``Status.BAD_MODEL``; it has a ``name`` and a ``value``.
+    """
+
+    def __init__(self, message: str, status: Status = Status.INTERNAL) -> None:
+        super().__init__(message)
+        self.status = Status(status)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.status)
+
+
+def check(status: int) -> None:
+    """Raises the `Error` of a failed call. To be called on the thread that made the call, right after it."""
+    if status != Status.OK:
+        raise Error(load().ade_last_error().decode("utf-8", "replace"), Status(status))
+
+
+# ---- Loading ----------------------------------------------------------------------------------------------------
+
+_SUFFIX = ".dylib" if sys.platform == "darwin" else ".so"
+_MAJOR, _MINOR = (int(part) for part in __version__.split(".")[:2])
+
+_lock = threading.Lock()
+_library: Any = None
+_path = ""
+
+
+def _places() -> list[str]:
+    """Where the library may be, in the order in which it is looked for."""
+    chosen = os.environ.get("ADESIEVE_LIBRARY")
+    if chosen:
+        return [os.path.abspath(chosen)]  # a wish is not replaced by something else in silence
+    package = Path(__file__).resolve().parent
+    names = ["libadesieve" + _SUFFIX, f"libadesieve{_SUFFIX}.{_MAJOR}"]
+    places = [str(package / name) for name in names]
+    source = package.parent.parent
+    if (source / "include" / "adesieve.h").is_file():
+        places.append(str(source / "build" / names[0]))
+    return places + [names[1]]  # a bare name: the system's loader searches
+
+
+def _open() -> tuple[Any, str]:
+    tried = []
+    for place in _places():
+        if os.path.isabs(place) and not os.path.exists(place):
+            tried.append(f"{place}: no such file")
+            continue
+        try:
+            library = ctypes.CDLL(place)
+        except OSError as error:
+            tried.append(f"{place}: {error}")
+            continue
+        try:
+            for name, result, arguments in FUNCTIONS:
+                function = getattr(library, name)
+                function.restype, function.argtypes = result, arguments
+        except AttributeError as error:
+            tried.append(f"{place}: {error}")
+            continue
+        number = library.ade_version_number()
+        if number // 10000 == _MAJOR and number // 100 % 100 >= _MINOR:
+            return library, place
+        tried.append(
+            f"{place}: it is version {library.ade_version().decode()}; this package needs {_MAJOR}.{_MINOR} "
+            f"or a later {_MAJOR}.x"
+        )
+    raise Error(
+        "libadesieve was not found. Build or install it, or name the file in ADESIEVE_LIBRARY. Tried:\n  "
+        + "\n  ".join(tried),
+        Status.UNSUPPORTED,
+    )
+
+
+def load() -> Any:
+    """The library; loaded by the first call."""
+    global _library, _path
+    if _library is None:
+        with _lock:
+            if _library is None:
+                library, _path = _open()
+                _library = library
+    return _library
+
+
+def library_version() -> str:
+    """The version of the library that is in use, such as ``"0.1.0"``."""
+    return str(load().ade_version().decode())
+
+
+def library_path() -> str:
+    """The file from which the library was loaded (a bare name if the system's loader found it)."""
+    load()
+    return _path
+
+
+# ---- Callbacks --------------------------------------------------------------------------------------------------
+
+_LEVELS: dict[int, int] = {LogLevel.DEBUG: logging.DEBUG, LogLevel.INFO: logging.INFO, LogLevel.WARNING: logging.WARNING}
+
+
+def _log(user: int | None, level: int, message: bytes) -> None:
+    logging.getLogger("adesieve").log(_LEVELS.get(level, logging.INFO), "%s", message.decode("utf-8", "replace"))
+
+
+log = LOG_FN(_log)  # hands the library's messages to the logger "adesieve"
+
+
+class Interrupt:
+    """Lets Python's signal handlers run during a long call, and stops the call when one raises, as Ctrl-C's does.
+
+    Python runs pending handlers when it enters a function, before the function's own ``try`` is in force; an exception
+    there would be printed and lost. So the callback resumes a generator, which is inside its ``try`` all the time.
+    """
+
+    def __init__(self) -> None:
+        self._raised: BaseException | None = None
+        waiting = self._wait()
+        next(waiting)
+        # Takes the first of the callback's three arguments; C lets a function ignore those that follow.
+        self._thunk = CFUNCTYPE(c_int, c_void_p)(waiting.send)
+        self.callback = ctypes.cast(self._thunk, PROGRESS_FN)
+
+    def _wait(self) -> Generator[int, int | None, None]:
+        stop = 0
+        while True:
+            try:
+                yield stop
+                stop = 0
+            except GeneratorExit:
+                return
+            except BaseException as error:
+                self._raised = error
+                stop = 1
+
+    def check(self, status: int) -> None:
+        """As `check`, but raises the handler's exception if there was one."""
+        if self._raised is not None:
+            error, self._raised = self._raised, None
+            raise error
+        check(status)

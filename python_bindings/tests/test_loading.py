@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finding, checking and loading the library, each in a fresh interpreter."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+
+def run(root, code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    values = {k: v for k, v in os.environ.items() if not k.startswith("ADESIEVE_")}
+    values["PYTHONPATH"] = str(root / "python_bindings")
+    return subprocess.run(
+        [sys.executable, "-c", code], env={**values, **environment}, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_import_loads_nothing(root):
+    said = run(root, "import adesieve, adesieve._ffi as f; print(f._library)", ADESIEVE_LIBRARY="/nowhere.so")
+    assert said.stdout == "None\n", said.stderr
+
+
+def test_a_wish_is_not_replaced(root, tmp_path):
+    code = "import adesieve\ntry: adesieve.library_version()\nexcept adesieve.Error as e: print(e.status.name, e)"
+    said = run(root, code, ADESIEVE_LIBRARY=str(tmp_path / "missing.so")).stdout
+    assert said.startswith("UNSUPPORTED ") and f"{tmp_path}/missing.so: no such file" in said
+    (tmp_path / "text.so").write_text("no library")
+    assert "text.so: " in run(root, code, ADESIEVE_LIBRARY=str(tmp_path / "text.so")).stdout
+
+
+def test_every_place_is_listed(root, tmp_path):
+    """A copy of the package far from any library: each place that was tried has its line."""
+    shutil.copytree(root / "python_bindings" / "adesieve", tmp_path / "adesieve")
+    code = (
+        "import adesieve\n"
+        "try: print(adesieve.library_path())\n"
+        "except adesieve.Error as e: print(str(e))"
+    )
+    said = run(root, code, PYTHONPATH=str(tmp_path)).stdout
+    if said.startswith("libadesieve.so"):
+        pytest.skip("the system has a libadesieve of its own")
+    assert f"{tmp_path}/adesieve/libadesieve.so: no such file" in said
+    assert "\n  libadesieve.so.0: " in said
+
+
+def test_beside_the_package_comes_first(root, tmp_path):
+    import adesieve
+
+    shutil.copytree(root / "python_bindings" / "adesieve", tmp_path / "adesieve")
+    shutil.copy(adesieve.library_path(), tmp_path / "adesieve" / "libadesieve.so")
+    said = run(root, "import adesieve; print(adesieve.library_path())", PYTHONPATH=str(tmp_path))
+    assert said.stdout == f"{tmp_path}/adesieve/libadesieve.so\n", said.stderr
+
+
+@pytest.mark.parametrize(
+    "number, text, problem",
+    [(9900, "0.99.0", None), (1, "0.0.1", "it is version 0.0.1"), (10100, "1.1.0", "it is version 1.1.0")],
+)
+def test_versions(root, tmp_path, number, text, problem):
+    """A stand-in library with every function and another version."""
+    from adesieve import _ffi
+
+    cc = shutil.which("cc")
+    if cc is None:
+        pytest.skip("no C compiler")
+    functions = "".join(
+        f"void {name}(void) {{}}\n" for name, _, _ in _ffi.FUNCTIONS if not name.startswith("ade_version")
+    )
+    (tmp_path / "other.c").write_text(
+        f'{functions}const char *ade_version(void) {{ return "{text}"; }}\n'
+        f"unsigned ade_version_number(void) {{ return {number}; }}\n"
+    )
+    other = tmp_path / "other.so"
+    subprocess.run([cc, "-shared", "-fPIC", tmp_path / "other.c", "-o", other], check=True)
+    code = "import adesieve\ntry: print(adesieve.library_version())\nexcept adesieve.Error as e: print(e)"
+    said = run(root, code, ADESIEVE_LIBRARY=str(other))
+    assert (problem in said.stdout) if problem else (said.stdout == text + "\n"), said.stderr
+
+
+def test_a_missing_function_is_named(root, tmp_path):
+    cc = shutil.which("cc")
+    if cc is None:
+        pytest.skip("no C compiler")
+    (tmp_path / "other.c").write_text("void ade_status_name(void) {}\n")
+    other = tmp_path / "other.so"
+    subprocess.run([cc, "-shared", "-fPIC", tmp_path / "other.c", "-o", other], check=True)
+    said = run(root, "import adesieve; adesieve.library_version()", ADESIEVE_LIBRARY=str(other))
+    assert said.returncode == 1 and "ade_status_text" in said.stderr

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+# Help is data: it goes to standard output with status 0, the same by every way of asking. Commands that do not exist
+# are not offered.
+adesieve --help >a
+adesieve -h | cmp - a
+adesieve help | cmp - a
+for command in screen classify tokenize info; do
+    grep -q "^  $command " a
+    adesieve "$command" --help >b
+    adesieve "$command" -qh not-read | cmp - b
+    adesieve help "$command" | cmp - b
+    grep -q '^exit status:' b
+    adesieve "$command" --version
+done
+grep -Eq '^  (spans|evaluate|calibrate|export) ' a && echo "offers what is not there"
+adesieve --version

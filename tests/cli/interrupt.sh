@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+# Ctrl-C and SIGTERM end with status 130; no file is left under the output's name, nor under a temporary one.
+command -v timeout >/dev/null || { echo "no timeout" >&2; exit 77; }
+mkfifo pipe
+mkdir work
+sleep 10 >pipe & # holds the pipe open and writes nothing
+holder=$!
+try() { timeout --preserve-status -k 5 "$@" || echo "exit $?"; }
+try -s INT 0.7 adesieve classify -o work/out pipe
+try -s TERM 0.7 adesieve tokenize --output work/out --stats work/stats - <pipe
+try -s INT 0.7 adesieve tokenize pipe
+kill $holder
+# In the middle of the work, not of a wait:
+for i in 1 2 3 4; do cat "$DATA/test.csv"; done | grep -v '^text,' | cut -c1-400 >many.txt
+try -s INT 0.7 adesieve classify -o work/out many.txt
+try -s INT 0.7 adesieve screen -o work/out --parts work/parts --stats work/stats "$DATA/medline"
+ls -A work

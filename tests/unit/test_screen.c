@@ -1,0 +1,749 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The screening pipeline with a session that scores a text by a hash of it, so that order, counts, faults, cancelling and
+ * determinism are tested without a model. */
+#include "alloc.h"
+#include "inputs.h"
+#include "model.h"
+#include "screen.h"
+#include "seen.h"
+#include "session.h"
+#include "status.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* ---- The session that is none ------------------------------------------------------------------------------------ */
+
+struct ade_session {
+    ade_session_options options;
+};
+
+static ade_status classify_fails;   /* what the next call returns */
+static int        classify_progress; /* calls of the progress callback in each classify */
+static char      *model_texts;      /* all texts given, a line each; NULL = not kept */
+static size_t     model_texts_size;
+static int        classify_sleep;   /* microseconds */
+
+ade_status ade__session_open(ade_model *model, const ade_session_options *options, ade_session **out) {
+    (void)model;
+    ade_session *s = ade__calloc(1, sizeof *s);
+    if (!s) return ADE_OUT_OF_MEMORY;
+    s->options = *options;
+    *out = s;
+    return ADE_OK;
+}
+
+void ade__session_close(ade_session *session) { ade__free(session); }
+
+ade_status ade__session_get_info(const ade_session *session, ade_session_info *info) {
+    info->threads = session->options.threads;
+    return ADE_OK;
+}
+
+static float score_of(ade_text text) {
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < text.size; i++) hash = (hash ^ (unsigned char)text.data[i]) * 16777619u;
+    return (float)(hash >> 8) / 16777216.0f;
+}
+
+ade_status ade__session_classify(ade_session *session, const ade_text *texts, size_t n, ade_result *results, float *logits,
+                                 float *probabilities) {
+    if (classify_fails) return ade__fail(classify_fails, "the session failed");
+    for (int i = 0; i < classify_progress; i++)
+        if (session->options.progress && session->options.progress(session->options.progress_user, (uint64_t)i, n))
+            return ade__fail(ADE_CANCELLED, "stopped while classifying");
+    if (classify_sleep) usleep((useconds_t)classify_sleep);
+    for (size_t i = 0; i < n; i++) {
+        const float score = score_of(texts[i]);
+        results[i] = (ade_result){ .label = score >= 0.5f, .score = score, .tokens = (int32_t)texts[i].size + 2,
+                                   .unknown = 1, .truncated = texts[i].size > 200, .replaced = 0 };
+        logits[2 * i] = -score;
+        logits[2 * i + 1] = score;
+        probabilities[2 * i] = 1 - score;
+        probabilities[2 * i + 1] = score;
+        if (model_texts) {
+            model_texts = realloc(model_texts, model_texts_size + texts[i].size + 2);
+            memcpy(model_texts + model_texts_size, texts[i].data, texts[i].size);
+            model_texts_size += texts[i].size;
+            model_texts[model_texts_size++] = '\n';
+            model_texts[model_texts_size] = '\0';
+        }
+    }
+    return ADE_OK;
+}
+
+/* ---- Files ------------------------------------------------------------------------------------------------------- */
+
+static char folder[] = "/tmp/adesieve-screen-XXXXXX";
+static ade_model model;
+
+static int set_up(void **state) {
+    (void)state;
+    model.config.n_labels = 2;
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static const char *in_folder(const char *name) {
+    static char paths[8][256];
+    static int  next;
+    char *path = paths[next++ % 8];
+    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
+    return path;
+}
+
+static int empty_folder(void **state) {
+    char command[128];
+    (void)state;
+    classify_fails = ADE_OK;
+    classify_progress = classify_sleep = 0;
+    free(model_texts);
+    model_texts = NULL;
+    model_texts_size = 0;
+    snprintf(command, sizeof command, "find '%s' -mindepth 1 -delete", folder);
+    return system(command);
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    return rmdir(folder);
+}
+
+static const char *data_path(const char *name) {
+    static char paths[4][1024];
+    static int  next;
+    char *path = paths[next++ % 4];
+    const char *data = getenv("ADE_TEST_DATA");
+#ifdef ADE_TEST_DATA_DIR
+    if (!data) data = ADE_TEST_DATA_DIR;
+#endif
+    snprintf(path, sizeof paths[0], "%s/medline/%s", data ? data : "tests/data", name);
+    return path;
+}
+
+static void write_text(const char *name, const char *text) {
+    FILE *file = fopen(in_folder(name), "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    fclose(file);
+}
+
+#define SET(inside) "<PubmedArticleSet>" inside "</PubmedArticleSet>"
+#define RECORD(pmid, version, title, abstract)                                                                    \
+    "<PubmedArticle><MedlineCitation><PMID Version=\"" version "\">" pmid "</PMID><Article><ArticleTitle>" title    \
+    "</ArticleTitle>" abstract "</Article></MedlineCitation></PubmedArticle>\n"
+#define ABSTRACT(text) "<Abstract><AbstractText>" text "</AbstractText></Abstract>"
+
+/* ---- Runs -------------------------------------------------------------------------------------------------------- */
+
+typedef struct run_log {
+    char    *text; /* a line per part and row */
+    size_t   size;
+    uint64_t rows, hits, parts;
+    uint64_t hash;
+    char     part_text[1 << 16];
+    size_t   part_size;
+    int64_t  part_pmid;
+    int32_t  part, section_index;
+    ade_screen_stats stats;
+    char     warnings[4096];
+    int      cancel_after; /* progress calls; 0 = never */
+    int      progress_calls;
+    uint64_t last_done, total;
+    char     error[2048];
+} run_log;
+
+static void note(run_log *log, const char *format, ...) {
+    char    line[4096];
+    va_list arguments;
+    va_start(arguments, format);
+    const int n = vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    const size_t size = (size_t)n < sizeof line ? (size_t)n : sizeof line - 1;
+    for (size_t i = 0; i < size; i++) log->hash = (log->hash ^ (unsigned char)line[i]) * 0x100000001b3u;
+    if (log->size + size >= 100000) return; /* the hash goes on */
+    log->text = realloc(log->text, log->size + size + 1);
+    memcpy(log->text + log->size, line, size + 1);
+    log->size += size;
+}
+
+static int on_progress(void *user, uint64_t done, uint64_t total) {
+    run_log *log = user;
+    assert_true(done >= log->last_done);
+    if (total) assert_true(done <= total);
+    log->last_done = done;
+    log->total = total;
+    return ++log->progress_calls == log->cancel_after;
+}
+
+static void on_log(void *user, ade_log_level level, const char *message) {
+    run_log *log = user;
+    assert_int_equal(level, ADE_LOG_WARNING);
+    strncat(log->warnings, message, sizeof log->warnings - strlen(log->warnings) - 2);
+    strcat(log->warnings, "\n");
+}
+
+static void on_part(void *user, const ade_screen_part *part) {
+    run_log *log = user;
+    log->parts++;
+    log->part_pmid = part->pmid;
+    log->part = part->part;
+    log->section_index = part->section_index;
+    log->part_size = part->text.size;
+    if (part->text.size <= sizeof log->part_text) memcpy(log->part_text, part->text.data, part->text.size);
+    note(log, "part %lld %d %d %.*s %zu %s\n", (long long)part->pmid, part->part, part->section_index,
+         (int)part->section.size, part->section.data ? part->section.data : "", part->text.size, part->source);
+}
+
+static void check_sums(const ade_screen_stats *s) {
+    assert_true(s->citations == s->new_citations + s->revised + s->unchanged + s->superseded);
+    assert_true(s->sentences == s->screened + s->skipped);
+    assert_true(s->hits <= s->screened && s->rows >= s->hits);
+    assert_true(s->files_done + s->files_failed <= s->files_total);
+    assert_true(s->confirmed <= s->rows);
+}
+
+static uint64_t count_chars(const char *p, size_t size) {
+    uint64_t n = 0;
+    for (size_t i = 0; i < size; i++) n += ((unsigned char)p[i] & 0xc0) != 0x80;
+    return n;
+}
+
+static void check_row(run_log *log, const ade_screen_row *row) {
+    assert_int_equal(row->struct_size, sizeof *row);
+    if (row->part == ADE_PART_DELETED) {
+        assert_null(row->text.data);
+        assert_null(row->logits);
+        note(log, "deleted %lld.%d %s\n", (long long)row->pmid, row->version, row->source);
+        return;
+    }
+    assert_int_equal(row->end - row->start, row->text.size);
+    if (log->parts && log->part_size <= sizeof log->part_text) { /* the callback came first and gave the same text */
+        assert_int_equal(row->pmid, log->part_pmid);
+        assert_int_equal(row->part, log->part);
+        assert_true(row->end <= log->part_size);
+        assert_memory_equal(row->text.data, log->part_text + row->start, row->text.size);
+        assert_int_equal(row->start_char, count_chars(log->part_text, row->start));
+        assert_int_equal(row->end_char, count_chars(log->part_text, row->end));
+    }
+    assert_true(row->probabilities[1] == row->result.score && row->logits[1] == row->result.score);
+    log->hits += row->hit != 0;
+    note(log, "row %lld.%d p%d s%d %.*s [%llu,%llu) %.*s %.6f %s\n", (long long)row->pmid, row->version, row->part,
+         row->sentence, (int)row->section.size, row->section.data ? row->section.data : "",
+         (unsigned long long)row->start, (unsigned long long)row->end, (int)row->text.size, row->text.data,
+         (double)row->result.score, row->source);
+}
+
+/* Runs `files` (ended by NULL) to the end; the status that ended the run. */
+static ade_status run_with(run_log *log, const char *const *files, ade_screen_options options) {
+    ade_session_options session = ADE_SESSION_OPTIONS_INIT;
+    ade_screen *screen;
+    session.progress = on_progress;
+    session.progress_user = log;
+    session.log = on_log;
+    session.log_user = log;
+    options.session = &session;
+    ade_status status = ade__screen_open(&model, &options, &screen);
+    if (status) return status;
+    for (; *files && !status; files++) status = ade__screen_add(screen, *files);
+    while (!status) {
+        ade_screen_row row = ADE_SCREEN_ROW_INIT;
+        log->stats = (ade_screen_stats)ADE_SCREEN_STATS_INIT;
+        status = ade__screen_next(screen, &row);
+        if (!status) {
+            log->rows++;
+            check_row(log, &row);
+        }
+        assert_int_equal(ade__screen_get_stats(screen, &log->stats), ADE_OK);
+        check_sums(&log->stats);
+        assert_true(log->stats.rows == log->rows);
+        if (status) {
+            snprintf(log->error, sizeof log->error, "%s", ade_last_error());
+            assert_int_equal(ade__screen_next(screen, &row), status); /* and so for ever */
+            assert_string_equal(ade_last_error(), log->error);
+        }
+    }
+    snprintf(log->error, sizeof log->error, "%s", ade_last_error());
+    ade__screen_close(screen);
+    return status;
+}
+
+static ade_screen_options all_rows(run_log *log) {
+    ade_screen_options options = ADE_SCREEN_OPTIONS_INIT;
+    options.all = 1;
+    if (log) {
+        options.parts = on_part;
+        options.parts_user = log;
+    }
+    return options;
+}
+
+static run_log *new_log(void) {
+    run_log *log = calloc(1, sizeof *log);
+    log->text = calloc(1, 1);
+    return log;
+}
+
+static void free_log(run_log *log) {
+    free(log->text);
+    free(log);
+}
+
+static ade_status run_all(run_log *log, const char *const *files) { return run_with(log, files, all_rows(log)); }
+
+/* ---- Tests ------------------------------------------------------------------------------------------------------- */
+
+static void test_real_files(void **state) {
+    const char *files[] = { data_path("pubmed26n1334.xml.gz"), data_path("medline16n0902.xml.gz"),
+                            data_path("pubmed20n1016.xml.gz"), NULL };
+    uint64_t hash = 0, all_hits = 0, rows = 0;
+    (void)state;
+    for (int round = 0; round < 3; round++) {
+        run_log *log = new_log();
+        classify_sleep = round == 1 ? 20000 : 0; /* let the queue fill */
+        assert_int_equal(run_all(log, files), ADE_END);
+        const ade_screen_stats *s = &log->stats;
+        assert_int_equal(s->files_total, 3);
+        assert_int_equal(s->files_done, 3);
+        assert_int_equal(s->citations, 604 + 26 + 30);
+        assert_int_equal(s->new_citations, 660);
+        assert_int_equal(s->deleted, 263);
+        assert_int_equal(s->bytes_read, 654158 + 45526 + 72456);
+        assert_true(s->bytes_xml > 4000000);
+        assert_int_equal(s->rows, s->screened + s->deleted);
+        assert_true(s->screened > 5000);
+        assert_int_equal(s->without_abstract, 660 - 526 - 23 - 27); /* one of the 24 abstracts is empty */
+        assert_int_equal(log->last_done, s->bytes_read);
+        assert_int_equal(log->total, s->bytes_read);
+        assert_non_null(strstr(log->text, "medline16n0902.xml.gz")); /* 902 comes before 1016 and 1334 */
+        assert_null(strstr(log->text, "pubmed26n1334.xml.gz"));
+        if (round) assert_true(log->hash == hash);
+        hash = log->hash;
+        all_hits = log->hits;
+        rows = log->rows;
+        assert_int_equal(s->hits, all_hits);
+        free_log(log);
+    }
+    run_log *log = new_log();
+    ade_screen_options options = ADE_SCREEN_OPTIONS_INIT;
+    assert_int_equal(run_with(log, files, options), ADE_END);
+    assert_int_equal(log->hits, all_hits);
+    assert_int_equal(log->rows, all_hits + 263);
+    assert_true(all_hits > 1000 && all_hits < rows);
+    free_log(log);
+}
+
+static void test_rows(void **state) {
+    const char *files[] = { in_folder("a.xml"), NULL };
+    run_log *log = new_log();
+    (void)state;
+    write_text("a.xml", SET(RECORD("7", "2", "Title one. A case.",
+                                   "<Abstract><AbstractText Label=\"AIMS\">To see. \xce\xb2 rose.</AbstractText>"
+                                   "<AbstractText/><AbstractText Label=\"UNLABELLED\">--. End.</AbstractText></Abstract>")
+                            "<PubmedArticle><MedlineCitation><PMID>8</PMID></MedlineCitation></PubmedArticle>"
+                            "<DeleteCitation><PMID Version=\"1\">9</PMID></DeleteCitation>"));
+    ade_screen_options options = all_rows(log);
+    assert_int_equal(run_with(log, files, options), ADE_END);
+    char expected[2048], *p = expected;
+#define LINE(...) p += snprintf(p, sizeof expected - (size_t)(p - expected), __VA_ARGS__)
+#define SCORE(text) (double)score_of((ade_text){ text, strlen(text) })
+    LINE("part 7 0 0  18 a.xml\n");
+    LINE("row 7.2 p0 s0  [0,10) Title one. %.6f a.xml\n", SCORE("Title one."));
+    LINE("row 7.2 p0 s1  [11,18) A case. %.6f a.xml\n", SCORE("A case."));
+    LINE("part 7 1 0 AIMS 16 a.xml\n");
+    LINE("row 7.2 p1 s2 AIMS [0,7) To see. %.6f a.xml\n", SCORE("AIMS: To see."));
+    LINE("row 7.2 p1 s3 AIMS [8,16) \xce\xb2 rose. %.6f a.xml\n", SCORE("\xce\xb2 rose."));
+    LINE("part 7 1 2 UNLABELLED 8 a.xml\n");
+    LINE("row 7.2 p1 s5 UNLABELLED [4,8) End. %.6f a.xml\n", SCORE("End."));
+    LINE("deleted 9.1 a.xml\n");
+    assert_string_equal(log->text, expected);
+    assert_int_equal(log->stats.skipped, 1);
+    assert_int_equal(log->stats.screened, 5);
+    assert_int_equal(log->stats.unknown_tokens, 5);
+    assert_int_equal(log->stats.without_text, 1);
+    assert_int_equal(log->stats.without_abstract, 1);
+    free_log(log);
+}
+
+static void test_section_labels(void **state) {
+    static const struct {
+        const char *label, *text, *expected;
+    } cases[] = {
+        { "RESULTS", "It fell. It rose.", "RESULTS: It fell.\nIt rose.\n" },
+        { "RESULTS:", "It fell.", "RESULTS: It fell.\n" },
+        { "RESULTS", "Results: It fell.", "Results: It fell.\n" },
+        { "RESULTS", "RESULTS - It fell.", "RESULTS - It fell.\n" },
+        { "AIM", "Aims were high.", "AIM: Aims were high.\n" },
+        { "RESULTS", "Results of it fell.", "RESULTS: Results of it fell.\n" },
+        { "UNLABELLED", "It fell.", "It fell.\n" },
+        { "unassigned", "It fell.", "It fell.\n" },
+        { "RESULTS", "--- ... It fell.", "RESULTS: It fell.\n" },
+        { ":", "It fell.", "It fell.\n" },
+        { " ", "It fell.", "It fell.\n" },
+    };
+    const char *files[] = { in_folder("a.xml"), NULL };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int off = 0; off < 2; off++) {
+            char xml[1024];
+            run_log *log = new_log();
+            ade_screen_options options = all_rows(log);
+            snprintf(xml, sizeof xml,
+                     SET(RECORD("1", "1", "", "<Abstract><AbstractText Label=\"%s\">%s</AbstractText></Abstract>")),
+                     cases[i].label, cases[i].text);
+            write_text("a.xml", xml);
+            options.no_section_label = off;
+            free(model_texts);
+            model_texts = calloc(1, 1);
+            model_texts_size = 0;
+            assert_int_equal(run_with(log, files, options), ADE_END);
+            if (!off)
+                assert_string_equal(model_texts, cases[i].expected);
+            else
+                assert_memory_equal(model_texts, cases[i].text[0] == '-' ? "It fell." : cases[i].text, 5);
+            free_log(log);
+        }
+}
+
+static void test_repeated_records(void **state) {
+    const char *files[] = { in_folder("pm26n0003.xml"), in_folder("pm26n0001.xml"), in_folder("pm26n0002.xml"), NULL };
+    run_log *log = new_log();
+    (void)state;
+    write_text("pm26n0001.xml", SET(RECORD("1", "1", "One.", "") RECORD("2", "3", "Two. Here.", "")
+                                        RECORD("1", "1", "One.", ABSTRACT("With text.")) RECORD("3", "1", "Three.", "")));
+    write_text("pm26n0002.xml", SET(RECORD("2", "2", "Two old. Here. So.", "") RECORD("2", "4", "Two. Here.", "")
+                                        RECORD("2", "3", "Two again.", "")
+                                        "<DeleteCitation><PMID>3</PMID><PMID>77</PMID></DeleteCitation>"));
+    write_text("pm26n0003.xml", SET(RECORD("3", "1", "Three.", "") RECORD("2", "4", "Two changed.", "")));
+    assert_int_equal(run_all(log, files), ADE_END);
+    const ade_screen_stats *s = &log->stats;
+    assert_int_equal(s->citations, 9);
+    assert_int_equal(s->new_citations, 4);
+    assert_int_equal(s->revised, 2);
+    assert_int_equal(s->unchanged, 1);
+    assert_int_equal(s->superseded, 2);
+    assert_int_equal(s->deleted, 2);
+    assert_int_equal(s->skipped, 3 + 2 + 1);
+    assert_int_equal(s->screened, 1 + 2 + 2 + 1 + 1 + 1);
+    const char *first = strstr(log->text, "pm26n0001"), *second = strstr(log->text, "pm26n0002"),
+               *third = strstr(log->text, "pm26n0003");
+    assert_true(first && first < second && second < third);
+    assert_null(strstr(log->text, "Two old"));
+    assert_null(strstr(log->text, "Two again"));
+    assert_non_null(strstr(log->text, "Two changed"));
+    free_log(log);
+}
+
+static void test_limit(void **state) {
+    const char *files[] = { in_folder("a1.xml"), in_folder("a2.xml"), NULL };
+    (void)state;
+    write_text("a1.xml", SET(RECORD("1", "1", "One.", "") RECORD("2", "1", "Two.", "")));
+    write_text("a2.xml", SET(RECORD("3", "1", "Three.", "") RECORD("4", "1", "Four.", "")));
+    for (uint64_t limit = 1; limit <= 5; limit++) {
+        run_log *log = new_log();
+        ade_screen_options options = all_rows(log);
+        options.limit = limit;
+        assert_int_equal(run_with(log, files, options), ADE_END);
+        assert_int_equal(log->rows, limit < 4 ? limit : 4);
+        assert_int_equal(log->stats.citations, limit < 4 ? limit : 4);
+        assert_int_equal(log->stats.files_done, limit < 2 ? 0 : limit < 4 ? 1 : 2);
+        free_log(log);
+    }
+}
+
+static void test_bad_file_between_good_ones(void **state) {
+    const char *files[] = { in_folder("a1.xml"), in_folder("a2.xml"), in_folder("a3.xml"), NULL };
+    (void)state;
+    write_text("a1.xml", SET(RECORD("1", "1", "One.", "")));
+    write_text("a2.xml", "<PubmedArticleSet>" RECORD("2", "1", "Two.", "") "\n<PubmedArticle>");
+    write_text("a3.xml", SET(RECORD("3", "1", "Three.", "")));
+    run_log *log = new_log();
+    assert_int_equal(run_all(log, files), ADE_BAD_INPUT);
+    assert_int_equal(log->rows, 2); /* what is before the break is delivered first */
+    assert_non_null(strstr(log->error, "a2.xml:"));
+    assert_non_null(strstr(log->error, "truncated"));
+    assert_int_equal(log->stats.files_failed, 1);
+    assert_int_equal(log->stats.files_done, 1);
+    free_log(log);
+
+    log = new_log();
+    ade_screen_options options = all_rows(log);
+    options.keep_going = 1;
+    assert_int_equal(run_with(log, files, options), ADE_END);
+    assert_int_equal(log->rows, 3);
+    assert_int_equal(log->stats.files_failed, 1);
+    assert_int_equal(log->stats.files_done, 2);
+    assert_non_null(strstr(log->warnings, "a2.xml:"));
+    free_log(log);
+
+    ade_screen *screen; /* a file that goes between add and next */
+    ade_screen_row row = ADE_SCREEN_ROW_INIT;
+    assert_int_equal(ade__screen_open(&model, NULL, &screen), ADE_OK);
+    assert_int_equal(ade__screen_add(screen, files[0]), ADE_OK);
+    unlink(files[0]);
+    row.pmid = -1;
+    assert_int_equal(ade__screen_next(screen, &row), ADE_IO);
+    assert_int_equal(row.pmid, -1); /* outputs are untouched */
+    assert_non_null(strstr(ade_last_error(), "a1.xml"));
+    ade__screen_close(screen);
+}
+
+static void test_add(void **state) {
+    ade_screen *screen;
+    ade_screen_row row = ADE_SCREEN_ROW_INIT;
+    ade_screen_options options = ADE_SCREEN_OPTIONS_INIT;
+    (void)state;
+    assert_int_equal(ade__screen_open(&model, NULL, &screen), ADE_OK);
+    assert_int_equal(ade__screen_add(screen, in_folder("none.xml")), ADE_IO);
+    assert_non_null(strstr(ade_last_error(), "none.xml"));
+    assert_int_equal(ade__screen_add(screen, folder), ADE_IO); /* nothing in it */
+    assert_non_null(strstr(ade_last_error(), "*.xml"));
+    write_text("b10.xml", SET(RECORD("10", "1", "Ten is here.", "")));
+    write_text("b9.xml", SET(RECORD("9", "1", "Nine is here.", "")));
+    write_text("notes.txt", "no");
+    write_text("._b9.xml", "no");
+    assert_int_equal(mkdir(in_folder("sub.xml"), 0700), 0);
+    assert_int_equal(ade__screen_add(screen, folder), ADE_OK);
+    assert_int_equal(ade__screen_add(screen, in_folder("b9.xml")), ADE_INVALID_ARGUMENT);
+    assert_non_null(strstr(ade_last_error(), "given twice"));
+    assert_int_equal(symlink("b9.xml", in_folder("other.xml")), 0);
+    assert_int_equal(ade__screen_add(screen, in_folder("other.xml")), ADE_INVALID_ARGUMENT);
+    assert_int_equal(ade__screen_add(screen, folder), ADE_INVALID_ARGUMENT);
+    ade_screen_stats stats = ADE_SCREEN_STATS_INIT;
+    assert_int_equal(ade__screen_get_stats(screen, &stats), ADE_OK);
+    assert_int_equal(stats.files_total, 2);
+    ade__screen_close(screen);
+
+    options.all = 1;
+    unlink(in_folder("other.xml"));
+    assert_int_equal(ade__screen_open(&model, &options, &screen), ADE_OK);
+    assert_int_equal(ade__screen_add(screen, folder), ADE_OK);
+    assert_int_equal(ade__screen_next(screen, &row), ADE_OK);
+    assert_int_equal(row.pmid, 9);
+    assert_string_equal(row.source, "b9.xml");
+    assert_int_equal(ade__screen_add(screen, "-"), ADE_INVALID_ARGUMENT); /* too late */
+    assert_int_equal(ade__screen_confirm(screen), ADE_OK);
+    assert_int_equal(ade__screen_get_stats(screen, &stats), ADE_OK);
+    assert_int_equal(stats.confirmed, 1);
+    assert_int_equal(ade__screen_next(screen, &row), ADE_OK);
+    assert_int_equal(row.pmid, 10);
+    assert_int_equal(ade__screen_next(screen, &row), ADE_END);
+    ade_session_info info = ADE_SESSION_INFO_INIT;
+    assert_int_equal(ade__screen_get_session_info(screen, &info), ADE_OK);
+    ade__screen_close(screen);
+    ade__screen_close(NULL);
+
+    assert_int_equal(ade__screen_open(&model, &options, &screen), ADE_OK); /* nothing to read is no fault */
+    assert_int_equal(ade__screen_add(screen, "-"), ADE_OK);
+    assert_int_equal(ade__screen_add(screen, "-"), ADE_INVALID_ARGUMENT);
+    ade__screen_close(screen);
+    assert_int_equal(ade__screen_open(&model, &options, &screen), ADE_OK);
+    assert_int_equal(ade__screen_next(screen, &row), ADE_END);
+    ade__screen_close(screen);
+    options.threshold = (double)__builtin_nanf("");
+    assert_int_equal(ade__screen_open(&model, &options, &screen), ADE_INVALID_ARGUMENT);
+}
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void test_cancelled_on_a_silent_pipe(void **state) {
+    const char *files[] = { in_folder("pipe.xml"), NULL };
+    (void)state;
+    assert_int_equal(mkfifo(files[0], 0600), 0);
+    for (int i = 1; i < 4; i++) {
+        run_log *log = new_log();
+        const double before = now();
+        log->cancel_after = i;
+        assert_int_equal(run_all(log, files), ADE_CANCELLED);
+        assert_int_equal(log->progress_calls, i);
+        assert_int_equal(log->total, 0);
+        assert_true(now() - before < 2);
+        free_log(log);
+    }
+    ade_screen *screen; /* a run may be closed while its reader waits for more */
+    ade_screen_row row = ADE_SCREEN_ROW_INIT;
+    ade_screen_options options = all_rows(NULL);
+    assert_int_equal(rename(files[0], in_folder("pipe9999.xml")), 0);
+    assert_int_equal(ade__screen_open(&model, &options, &screen), ADE_OK);
+    assert_int_equal(ade__screen_add(screen, in_folder("pipe9999.xml")), ADE_OK);
+    assert_int_equal(ade__screen_add(screen, data_path("medline16n0902.xml.gz")), ADE_OK);
+    const int fd = open(in_folder("pipe9999.xml"), O_RDWR);
+    static const char head[] = "<PubmedArticleSet>" RECORD("1", "1", "One.", "");
+    assert_int_equal(write(fd, head, strlen(head)), (ssize_t)strlen(head));
+    assert_int_equal(ade__screen_next(screen, &row), ADE_OK);
+    usleep(300000); /* its chunks fit into the queue, so the reader comes to the pipe */
+    const double before = now();
+    ade__screen_close(screen);
+    assert_true(now() - before < 2);
+    close(fd);
+}
+
+static void test_cancelled_while_classifying(void **state) {
+    const char *files[] = { data_path("medline16n0902.xml.gz"), NULL };
+    (void)state;
+    classify_progress = 1;
+    for (int i = 1; i < 8; i++) {
+        run_log *log = new_log();
+        log->cancel_after = i;
+        assert_int_equal(run_all(log, files), ADE_CANCELLED);
+        assert_int_equal(log->progress_calls, i);
+        free_log(log);
+    }
+}
+
+static void test_failing_session(void **state) {
+    const char *files[] = { data_path("medline16n0902.xml.gz"), NULL };
+    run_log *log = new_log();
+    (void)state;
+    classify_fails = ADE_DEVICE;
+    assert_int_equal(run_all(log, files), ADE_DEVICE);
+    assert_string_equal(log->error, "the session failed");
+    free_log(log);
+}
+
+static void test_closed_early(void **state) {
+    (void)state;
+    for (int rows = 0; rows < 3; rows++) {
+        ade_screen *screen;
+        ade_screen_options options = ADE_SCREEN_OPTIONS_INIT;
+        options.all = 1;
+        assert_int_equal(ade__screen_open(&model, &options, &screen), ADE_OK);
+        assert_int_equal(ade__screen_add(screen, data_path("medline16n0902.xml.gz")), ADE_OK);
+        for (int i = 0; i < rows; i++) {
+            ade_screen_row row = ADE_SCREEN_ROW_INIT;
+            assert_int_equal(ade__screen_next(screen, &row), ADE_OK);
+        }
+        ade__screen_close(screen);
+    }
+}
+
+/* A part larger than a chunk is spread over several; its rows and offsets must not show it. */
+static void test_huge_part(void **state) {
+    const char *files[] = { in_folder("a.xml"), NULL };
+    const int   n = 60000;
+    (void)state;
+    FILE *file = fopen(files[0], "w");
+    assert_non_null(file);
+    fputs("<PubmedArticleSet><PubmedArticle><MedlineCitation><PMID>1</PMID><Article><ArticleTitle>T.</ArticleTitle><Abstract>"
+          "<AbstractText Label=\"RESULTS\">",
+          file);
+    for (int i = 0; i < n; i++) fprintf(file, "Sentence %05d \xce\xb1 ends. ", i);
+    fputs("</AbstractText></Abstract></Article></MedlineCitation></PubmedArticle></PubmedArticleSet>", file);
+    fclose(file);
+    run_log *log = new_log();
+    ade_screen *screen;
+    ade_screen_options options = all_rows(log);
+    assert_int_equal(ade__screen_open(&model, &options, &screen), ADE_OK);
+    assert_int_equal(ade__screen_add(screen, files[0]), ADE_OK);
+    ade_screen_row row = ADE_SCREEN_ROW_INIT;
+    assert_int_equal(ade__screen_next(screen, &row), ADE_OK);
+    for (int i = 0; i < n; i++) {
+        char expected[64];
+        snprintf(expected, sizeof expected, "Sentence %05d \xce\xb1 ends.", i);
+        assert_int_equal(ade__screen_next(screen, &row), ADE_OK);
+        assert_int_equal(row.sentence, i + 1);
+        assert_int_equal(row.text.size, strlen(expected));
+        assert_memory_equal(row.text.data, expected, row.text.size);
+        assert_int_equal(row.start, (size_t)i * (strlen(expected) + 1));
+        assert_int_equal(row.start_char, (size_t)i * strlen(expected));
+        assert_memory_equal(row.section.data, "RESULTS", 7);
+        assert_int_equal(row.pmid, 1);
+    }
+    assert_int_equal(ade__screen_next(screen, &row), ADE_END);
+    assert_int_equal(log->parts, 2);
+    ade__screen_close(screen);
+    free_log(log);
+}
+
+static void test_out_of_memory(void **state) {
+    const char *files[] = { in_folder("a1.xml"), data_path("handmade.xml"), NULL };
+    ade_status status = ADE_OUT_OF_MEMORY;
+    long n = 0;
+    (void)state;
+    write_text("a1.xml", SET(RECORD("1", "1", "One. Two.", ABSTRACT("Three. Four."))));
+    for (; n < 2000 && status != ADE_END; n++) {
+        run_log *log = new_log();
+        ade__alloc_fail_at(n);
+        status = run_all(log, files);
+        ade__alloc_fail_at(-1);
+        assert_true(status == ADE_END || status == ADE_OUT_OF_MEMORY);
+        free_log(log);
+    }
+    assert_int_equal(status, ADE_END);
+    assert_true(n > 20);
+}
+
+static void test_seen(void **state) {
+    ade_seen seen = { 0 };
+    ade_novelty novelty;
+    (void)state;
+    ade__seen_delete(&seen, 5); /* nothing there yet */
+    for (int64_t pmid = 1; pmid < 50000; pmid++) {
+        assert_int_equal(ade__seen_note(&seen, pmid * 7, 1, (uint64_t)pmid, &novelty), ADE_OK);
+        assert_int_equal(novelty, ADE_NOVELTY_NEW);
+    }
+    for (int64_t pmid = 1; pmid < 50000; pmid++) {
+        if (pmid % 3 == 0) ade__seen_delete(&seen, pmid * 7);
+        ade__seen_note(&seen, pmid * 7, 1, (uint64_t)pmid + (pmid % 2 == 0), &novelty);
+        assert_int_equal(novelty, pmid % 3 == 0   ? ADE_NOVELTY_NEW
+                                  : pmid % 2 == 0 ? ADE_NOVELTY_REVISED
+                                                  : ADE_NOVELTY_UNCHANGED);
+        ade__seen_note(&seen, pmid * 7, 3, 1, &novelty);
+        ade__seen_note(&seen, pmid * 7, 2, 2, &novelty);
+        assert_int_equal(novelty, ADE_NOVELTY_SUPERSEDED);
+    }
+    assert_int_equal(seen.n, 49999);
+    ade__seen_free(&seen);
+
+    const ade_record_section one[] = { { { "A", 1 }, { NULL, 0 }, { "bc", 2 } } },
+                             two[] = { { { "Ab", 2 }, { NULL, 0 }, { "c", 1 } } };
+    ade_record a = { .title = { "t", 1 }, .sections = one, .n_sections = 1 }, b = a;
+    b.sections = two;
+    assert_true(ade__record_hash(&a) == ade__record_hash(&a));
+    assert_true(ade__record_hash(&a) != ade__record_hash(&b));
+}
+
+static void test_numbers_in_names(void **state) {
+    static const struct {
+        const char *name;
+        bool found;
+        uint64_t number;
+    } cases[] = {
+        { "pubmed26n1334.xml.gz", true, 1334 }, { "medline16n0902.xml", true, 902 }, { "pubmed_no_rows.xml", false, 0 },
+        { "a1b22c.v7.xml", true, 22 },          { "x.7", false, 0 },                 { "-", false, 0 },
+        { "n99999999999999999999999.xml", true, UINT64_MAX }, { "0", true, 0 },      { "", false, 0 },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint64_t number = 0;
+        assert_int_equal(ade__inputs_number(cases[i].name, &number), cases[i].found);
+        assert_true(number == cases[i].number);
+    }
+}
+
+#define TEST(f) cmocka_unit_test_teardown(f, empty_folder)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(test_real_files), TEST(test_rows), TEST(test_section_labels), TEST(test_repeated_records), TEST(test_limit),
+        TEST(test_bad_file_between_good_ones), TEST(test_add), TEST(test_cancelled_on_a_silent_pipe),
+        TEST(test_cancelled_while_classifying), TEST(test_failing_session), TEST(test_closed_early), TEST(test_huge_part),
+        TEST(test_out_of_memory), TEST(test_seen), TEST(test_numbers_in_names),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
