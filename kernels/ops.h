@@ -57,7 +57,7 @@ typedef struct ade_linear_desc {
 typedef struct ade_linear_args {
     const ade_linear *linear;
     const void       *x; /* (M, K) act; fp32 if exact */
-    void             *y; /* (M, N) res; fp32 if exact. Tolerance 2e-6 sqrt(K) / 4e-3 sqrt(K) */
+    void             *y; /* (M, N) res; fp32 if exact. Tolerance 3e-6 sqrt(K) / 4e-3 sqrt(K) */
     int32_t           m;
 } ade_linear_args;
 

@@ -35,7 +35,7 @@ static inline int check_wrong(void) {
 
 /* `folder`/`name` in out[capacity]. */
 static inline const char *check_path(char *out, size_t capacity, const char *folder, const char *name) {
-    snprintf(out, capacity, "%s/%s", folder, name);
+    if ((size_t)snprintf(out, capacity, "%s/%s", folder, name) >= capacity) abort();
     return out;
 }
 

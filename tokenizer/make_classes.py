@@ -162,7 +162,7 @@ def main():
     print("};\n")
     print(f"/* The block of code points [{BLOCK} i, {BLOCK} i + {BLOCK}). */")
     print(f"const uint8_t ade__class_blocks[{len(index)}] = {{")
-    rows_of(index, 28, str)
+    rows_of(index, 23, str)
     print("};\n")
     print("/* The kind of each code point of a block. */")
     print(f"const uint8_t ade__class_indices[{len(blocks)}][{BLOCK}] = {{")

@@ -33,6 +33,8 @@ struct ade_tokenizer {
 
 /* ---- Words seen before ------------------------------------------------------------------------------------------- */
 
+#define MAX_WORD_CHARS ((size_t)1 << 28) /* the ends of pieces are 32 bits wide */
+
 #define CACHE_BITS   13 /* 512 KiB; the words of a few thousand abstracts */
 #define CACHE_PIECES 8
 #define CACHE_BYTES  15
@@ -103,7 +105,7 @@ static ade_status find_specials(ade_tokenizer *tokenizer, const ade_tokenizer_co
         *needed[i].id = find_token(tokenizer, needed[i].text);
         if (*needed[i].id < 0)
             return ade__fail(ADE_BAD_MODEL,
-                             "the vocabulary lacks the special token %s (%s); it belongs to another model or is damaged",
+                             "the vocabulary lacks the token %s (%s); it is damaged or belongs to another model",
                              needed[i].text ? needed[i].text : "that is not even named", needed[i].what);
     }
     tokenizer->unk_id = find_token(tokenizer, config->unk_token);
@@ -292,7 +294,7 @@ ade_status ade__tokenizer_new(const ade_tokenizer_config *config, ade_tokenizer 
     tokenizer->wordpiece.continuing = ade__trie_walk(
         &tokenizer->vocab, (const unsigned char *)config->continuing_prefix, strlen(config->continuing_prefix));
     tokenizer->wordpiece.max_chars = config->max_input_chars_per_word;
-    if (tokenizer->wordpiece.max_chars > 1u << 28) tokenizer->wordpiece.max_chars = 1u << 28; /* ends are 32 bits wide */
+    if (tokenizer->wordpiece.max_chars > MAX_WORD_CHARS) tokenizer->wordpiece.max_chars = MAX_WORD_CHARS;
     ADE_TRY_GOTO(collect_added(tokenizer, config, n_unique, names), fail);
     ADE_TRY_GOTO(build_sets(tokenizer, names, n_names), fail);
     ADE_TRY_GOTO(keep_texts(tokenizer, config, names, n_names), fail);
@@ -474,8 +476,8 @@ static ade_status fill_cache(encoder *e, cached_word *slot, const uint64_t key[2
 /* A word of at most CACHE_BYTES bytes, normalized, in `key`. */
 static inline ade_status put_short_word(encoder *e, const uint64_t key[2], size_t size, const place *at) {
     ade_tokenizer_scratch *scratch = e->scratch;
-    uint64_t               hash = (key[0] ^ (key[1] + size) * UINT64_C(0xff51afd7ed558ccd)) * UINT64_C(0x9e3779b97f4a7c15);
-    cached_word           *slot = &scratch->cache[hash >> (64 - CACHE_BITS)];
+    uint64_t               mixed = key[0] ^ (key[1] + size) * UINT64_C(0xff51afd7ed558ccd);
+    cached_word           *slot = &scratch->cache[mixed * UINT64_C(0x9e3779b97f4a7c15) >> (64 - CACHE_BITS)];
     if (__builtin_expect(slot->key[0] != key[0] || slot->key[1] != key[1] || slot->size != size, 0)) {
         ADE_TRY(fill_cache(e, slot, key, size));
         if (!slot->size) {

@@ -38,8 +38,8 @@ typedef struct ade_tokenizer_config {
     size_t                 max_input_chars_per_word; /* 100 */
 } ade_tokenizer_config;
 
-/* ADE_BAD_MODEL when [CLS], [SEP] or [PAD] is not in the vocabulary (text names the token; the caller adds the file), or
- * a token is not UTF-8; ADE_UNSUPPORTED for an added token of which normalizing leaves nothing. */
+/* ADE_BAD_MODEL when [CLS], [SEP] or [PAD] is not in the vocabulary (text names the token; the caller adds the file),
+ * or a token is not UTF-8; ADE_UNSUPPORTED for an added token of which normalizing leaves nothing. */
 ade_status ade__tokenizer_new(const ade_tokenizer_config *config, ade_tokenizer **out);
 void       ade__tokenizer_free(ade_tokenizer *tokenizer);
 

@@ -174,7 +174,8 @@ def train_epoch(
         total += float(loss.detach()) * len(rows)
         count += len(rows)
         if step % 100 == 0:
-            print(f"  step {step}/{len(batches)}  loss {total / count:.4f}  {time.monotonic() - began:.0f} s", flush=True)
+            seconds = time.monotonic() - began
+            print(f"  step {step}/{len(batches)}  loss {total / count:.4f}  {seconds:.0f} s", flush=True)
     return total / count
 
 
@@ -221,7 +222,8 @@ def main(argv: list[str] | None = None) -> int:
                      if key not in ("data", "out", "base", "resume")},
         "versions": {"python": platform.python_version(),
                      **{name: importlib.metadata.version(name) for name in VERSIONED}},
-        "machine": {"processor_capability": torch.backends.cpu.get_cpu_capability(), "threads": torch.get_num_threads()},
+        "machine": {"processor_capability": torch.backends.cpu.get_cpu_capability(),
+                    "threads": torch.get_num_threads()},
         "data_sha256": {f"{name}.csv": split.sha256 for name, split in splits.items()},
         "base_sha256": sha256_of(base / "model.safetensors"),
         "steps_per_epoch": steps_per_epoch,
@@ -274,7 +276,8 @@ def main(argv: list[str] | None = None) -> int:
     final = score(test.labels, predict(kept, encode(test, tokenizer, args.max_length), pad).argmax(axis=1))
     log["test_of_best_epoch_f32"] = round_scores(final)
     write_json(args.out / "log.json", log)
-    print(f"test (epoch {log['best_epoch']}, F32, {args.max_length} tokens): {json.dumps(round_scores(final))}", flush=True)
+    print(f"test (epoch {log['best_epoch']}, F32, {args.max_length} tokens): {json.dumps(round_scores(final))}",
+          flush=True)
     return 0
 
 

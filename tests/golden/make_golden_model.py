@@ -313,7 +313,7 @@ def make_variants() -> None:
         }
         size = sum(path.stat().st_size for path in folder.iterdir())
         print(f"{variant.name:20s} {size / 1000:6.1f} kB  spread of logits {double.std(axis=0).round(4)}  "
-              f"F32-F64 {np.abs(single - double).max():.1e}  read alike: {models[variant.name]['transformers_reads_it']}")
+              f"F32-F64 {np.abs(single - double).max():.1e}")
     write_items(GOLDEN / "variants.json", {"versions": versions()}, VARIANT_TEXTS, models)
 
 
@@ -355,7 +355,8 @@ def write_manifest() -> None:
     write_json(GOLDEN / "golden_model.json", {
         "versions": versions(), "attention": "eager", "device": "cpu", "padding": False,
         "test_csv_sha256": sha256_of(DATA / "test.csv"),
-        "model_sha256": {folder.name: sha256_of(folder / "model.safetensors") for folder in (DEFAULT_MODEL, TINY_MODEL)},
+        "model_sha256": {
+            folder.name: sha256_of(folder / "model.safetensors") for folder in (DEFAULT_MODEL, TINY_MODEL)},
     })
 
 

@@ -100,7 +100,8 @@ int main(int argc, char **argv) {
         }
         if (length && (!buffer || fread(buffer, 1, length, stdin) != length)) return 1;
         ade_encoding encoding;
-        ade_status   status = ade__tokenizer_encode(tokenizer, scratch, (ade_text){buffer, length}, &options, &encoding);
+        ade_text     text = {buffer, length};
+        ade_status   status = ade__tokenizer_encode(tokenizer, scratch, text, &options, &encoding);
         if (status) {
             uint32_t failed[2] = {UINT32_MAX, (uint32_t)status};
             write_numbers(failed, 2);

@@ -111,8 +111,8 @@ static void specials_in_the_text(void **state) {
         assert_string_equal(show(&f, "[SEP"), lowercase ? "[(0,1) sep(1,4)" : "[(0,1) SEP(1,4)");
         assert_string_equal(show(&f, "[[SEP]"), "[(0,1) [SEP](1,6)");
         f.options.split_special_tokens = true;
-        assert_string_equal(show(&f, "a[SEP]b"),
-                            lowercase ? "a(0,1) [(1,2) sep(2,5) ](5,6) b(6,7)" : "a(0,1) [(1,2) SEP(2,5) ](5,6) b(6,7)");
+        assert_string_equal(show(&f, "a[SEP]b"), lowercase ? "a(0,1) [(1,2) sep(2,5) ](5,6) b(6,7)"
+                                                           : "a(0,1) [(1,2) SEP(2,5) ](5,6) b(6,7)");
         done(&f);
     }
 }
@@ -191,9 +191,11 @@ static void what_splits(void **state) {
     (void)state;
     static const char *const split[][2] = {
         {"TNF-α", "TNF|-|α"}, {"IL‐6", "IL|‐|6"}, {"5′-UTR", "5|′|-|UTR"}, {"α/β", "α|/|β"}, {"a·b", "a|·|b"},
-        {"mg·kg−1", "mg|·|kg−1"}, {"pH=7", "pH|=|7"}, {"a_b", "a|_|b"}, {"10^5", "10|^|5"}, {"<5", "<|5"}, {"$5", "$|5"},
+        {"mg·kg−1", "mg|·|kg−1"}, {"pH=7", "pH|=|7"}, {"a_b", "a|_|b"}, {"10^5", "10|^|5"}, {"<5", "<|5"},
+        {"$5", "$|5"},
         {"p<.05", "p|<|.|05"}, {"µg/ml", "µg|/|ml"}, {"~5", "~|5"}, {"5%", "5|%"}, {"5±2", "5±2"}, {"a×b", "a×b"},
-        {"10°C", "10°C"}, {"≥5", "≥5"}, {"x→y", "x→y"}, {"€5", "€5"}, {"kg−1", "kg−1"}, {"½", "½"}, {"™drug®", "™drug®"},
+        {"10°C", "10°C"}, {"≥5", "≥5"}, {"x→y", "x→y"}, {"€5", "€5"}, {"kg−1", "kg−1"}, {"½", "½"},
+        {"™drug®", "™drug®"},
         {"a⁄b", "a⁄b"}, {"1⋅2", "1⋅2"}, {"a•b″c†d‰e§f…g–h—i⟨j⟩", "a|•|b|″|c|†|d|‰|e|§|f|…|g|–|h|—|i|⟨|j|⟩"},
         {"a\U0002b820b a\U0002b91fb", "a\U0002b820b|a\U0002b91fb"}, {"a\U0002b920b", "a|\U0002b920|b"},
         {"\uac00", "\uac00"}, {"é Å Ω", "é|Å|Ω"}, {"a\u2e43b", "a\u2e43b"},
@@ -203,7 +205,8 @@ static void what_splits(void **state) {
         {"İstanbul ΟΔΟΣ ẞ ı \u01c5", "istanbul|οδοσ|ß|ı|\u01c6"}, {"\u00b5 \u03bc ﬁ ² ½", "\u00b5|\u03bc|ﬁ|²|½"},
         {"a\U0001e944b a\u0898b a\u08e2b", "a\U0001e944b|a\u0898b|a\u08e2b"}, {"\u1caf", "\u10ef"}, {"Ł", "ł"},
     };
-    for (size_t i = 0; i < sizeof split / sizeof *split; i++) assert_string_equal(words(false, split[i][0]), split[i][1]);
+    for (size_t i = 0; i < sizeof split / sizeof *split; i++)
+        assert_string_equal(words(false, split[i][0]), split[i][1]);
     for (size_t i = 0; i < sizeof lowered / sizeof *lowered; i++)
         assert_string_equal(words(true, lowered[i][0]), lowered[i][1]);
 }
@@ -294,7 +297,8 @@ static void invalid_utf8(void **state) {
         const char *text;
         size_t      n, bad;
     } cases[] = {
-        {"a\x80" "b", 1, 1},         {"a\xff" "b", 1, 1},         {"a\xc0\xaf" "b", 2, 1},     {"a\xe0\x80\x80" "b", 3, 1},
+        {"a\x80" "b", 1, 1},         {"a\xff" "b", 1, 1},         {"a\xc0\xaf" "b", 2, 1},
+        {"a\xe0\x80\x80" "b", 3, 1},
         {"a\xed\xa0\x80" "b", 3, 1}, {"a\xf0\x90\x80" "b", 1, 1}, {"a\xf4\x90\x80\x80" "b", 4, 1},
         {"a\xf0\x80\x80\x80" "b", 4, 1},
         {"a\xf5" "b", 1, 1},         {"a\xe2\x82" "b", 1, 1},     {"a\xe2\x28" "b", 1, 1},     {"a b\xc3", 1, 3},
@@ -459,8 +463,10 @@ static void very_long_texts(void **state) {
         const char *unit;
         size_t      n, tokens;
     } cases[] = {
-        {"a", 1000000, 1},          {" ", 1000000, 0},         {"\xcc\x81", 500000, 0},  {"\xcc\xa3\xcc\x81\xcc\xb4", 170000, 0},
-        {"[", 500000, 500000},      {"[SEP", 200000, 400000},  {"\xc3\xa9", 500000, 1},  {"\xe4\xb8\xad", 300000, 300000},
+        {"a", 1000000, 1},          {" ", 1000000, 0},         {"\xcc\x81", 500000, 0},
+        {"\xcc\xa3\xcc\x81\xcc\xb4", 170000, 0},
+        {"[", 500000, 500000},      {"[SEP", 200000, 400000},  {"\xc3\xa9", 500000, 1},
+        {"\xe4\xb8\xad", 300000, 300000},
         {"a \xc3\xa9", 200000, 400000}, {"[SEP]", 200000, 200000}, {"a\xe2\x80\x8b", 300000, 1},
         {"\xe0\xa3\x94\xcc\xa3", 200000, 1}, /* marks that stay, in canonical order */
     };
@@ -497,7 +503,8 @@ static void failing_allocations(void **state) {
                                             {.content = "<ae>", .content_size = 4}};
     ade_text             vocab[64];
     size_t               n = small_vocab(vocab, SMALL, sizeof SMALL - 1);
-    const char          *text = "a b NAI\xcc\x88VE a\xcc\xa3\xcc\x81 abababababababababababab [SEP] \xe4\xb8\xad <ae> hello world";
+    const char          *text =
+        "a b NAI\xcc\x88VE a\xcc\xa3\xcc\x81 abababababababababababab [SEP] \xe4\xb8\xad <ae> hello world";
     for (size_t n_added = 0; n_added <= 2; n_added += 2) {
         ade_tokenizer_config config = plain_config(vocab, n, true);
         bool                 succeeded = false;
@@ -512,7 +519,8 @@ static void failing_allocations(void **state) {
             ade__alloc_fail_at(fails);
             ade_status status = ade__tokenizer_new(&config, &tokenizer);
             if (!status) status = ade__tokenizer_scratch_new(tokenizer, &scratch);
-            if (!status) status = ade__tokenizer_encode(tokenizer, scratch, (ade_text){text, strlen(text)}, &options, &e);
+            if (!status)
+                status = ade__tokenizer_encode(tokenizer, scratch, (ade_text){text, strlen(text)}, &options, &e);
             ade__alloc_fail_at(-1);
             succeeded = !status;
             if (status) assert_int_equal(status, ADE_OUT_OF_MEMORY);

@@ -201,7 +201,8 @@ static ade_tokenizer *tokenizer_of_setting(json_t *setting, bool *split) {
                           json_is_true(json_object_get(setting, "lower")), added, n);
 }
 
-static void check_row(const ade_tokenizer *tokenizer, ade_tokenizer_scratch *scratch, bool split, json_t *row, size_t line) {
+static void check_row(const ade_tokenizer *tokenizer, ade_tokenizer_scratch *scratch, bool split, json_t *row,
+                      size_t line) {
     ade_encode_options options = {.max_length = 512, .split_special_tokens = split, .want_offsets = true};
     ade_encoding       e;
     json_t            *text = json_array_get(row, 1), *ids = json_array_get(row, 2);
