@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Attention over packed sequences of unequal length, one sequence and head at a time; everything but q, k, v and out
- * stays in the first two cache levels (keys transposed: 4 D L bytes, scores of four queries: 16 L bytes).
+ * stays in the first two cache levels (keys transposed: 4 D L bytes, scores of a group of queries: 4 G L bytes).
  *
- * Per head: K is transposed once in 16 x 16 tiles; then, for four queries at a time, scores = q K^T over 16 keys a
+ * Per head: K is transposed once in 16 x 16 tiles; then, for a group of queries at a time, scores = q K^T over 16 keys a
  * vector, softmax with the maximum taken off, out = p V over 16 values of a head a vector. A group's missing queries
  * repeat its last one, so that every query goes through the same instructions. */
 #include "cpu_common.h"
 
 #include <math.h>
 
-#define GROUP 4 /* queries at a time: 4 x 2 accumulators and their operands fit 16 registers of any level */
+/* Queries at a time: G x 2 accumulators of 16 floats and their operands fit the registers (32 of 64 bytes, or 16 of 32
+ * or 16 bytes). */
+#ifdef __AVX512F__
+#define GROUP 8
+#else
+#define GROUP 2
+#endif
 
 /* 16 x 16 transpose: four rounds that exchange halves of pairs of rows at distance 8, 4, 2, 1. */
 ADE_INLINE void transpose16(ade_v16 r[16]) {
@@ -80,8 +86,7 @@ ADE_INLINE float softmax_row(float *row, int len) {
     ade_v16 most = ade__splat(-INFINITY), sum = ade__splat(0);
     for (int j = len; j < padded; j++) row[j] = -INFINITY;
     for (int j = 0; j < padded; j += 16) most = ade__max(most, ade__load(row + j));
-    float maximum = most[0];
-    for (int i = 1; i < 16; i++) maximum = most[i] > maximum ? most[i] : maximum;
+    float maximum = ade__largest(most);
     for (int j = 0; j < padded; j += 16) ade__store(row + j, ade__exp(ade__load(row + j) - maximum));
     for (int j = len; j < padded; j++) row[j] = 0.0f;
     for (int j = 0; j < padded; j += 16) sum += ade__load(row + j);

@@ -133,7 +133,7 @@ static ade_status cpu_exec_create(ade_backend *backend, int32_t max_tokens, int3
     exec->scratch.padded_len = (max_len + 31) / 32 * 32;
     size_t row = (size_t)exec->scratch.padded_len * sizeof(float);
     exec->head_size = head_size;
-    exec->scratch.scores = ade__aligned_malloc(4, row);
+    exec->scratch.scores = ade__aligned_malloc(ADE_CPU_GROUP, row);
     exec->scratch.keys = ade__aligned_malloc((size_t)head_size, row);
     ade_status status = exec->scratch.scores && exec->scratch.keys ? ade__gemm_exec_new(backend->gemm, &exec->gemm) : ADE_OUT_OF_MEMORY;
     if (status != ADE_OK) {

@@ -13,6 +13,9 @@
 #include "fp16.h"
 
 #include <string.h>
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
 
 #ifndef ADE_ISA
 #define ADE_ISA v1
@@ -32,9 +35,11 @@ typedef int32_t  ade_i16 __attribute__((vector_size(64)));
 typedef uint32_t ade_u16 __attribute__((vector_size(64)));
 typedef uint16_t ade_h16 __attribute__((vector_size(32)));
 
+#define ADE_CPU_GROUP 8 /* the most queries that attention takes at a time */
+
 struct ade_cpu_scratch { /* one worker's, 64-byte aligned */
     float *keys;         /* (D, padded max_len): one head's keys, transposed */
-    float *scores;       /* (4, padded max_len) */
+    float *scores;       /* (ADE_CPU_GROUP, padded max_len) */
     int32_t padded_len;
 };
 
@@ -76,21 +81,49 @@ ADE_INLINE ade_v16 ade__load_n(const float *p, int n) {
 
 ADE_INLINE void ade__store_n(float *p, ade_v16 v, int n) { memcpy(p, &v, (size_t)n * sizeof *p); }
 
-/* Pairs at distance 8, 4, 2, 1: one order, whatever the level. */
-ADE_INLINE float ade__sum(ade_v16 v) {
-    float x[ADE_LANES];
-    ade__store(x, v);
-    for (int step = 8; step; step >>= 1)
-        for (int i = 0; i < step; i++) x[i] += x[i + step];
-    return x[0];
-}
-
 ADE_INLINE ade_v16 ade__select(ade_i16 mask, ade_v16 a, ade_v16 b) {
     return (ade_v16)((mask & (ade_i16)a) | (~mask & (ade_i16)b));
 }
 
-ADE_INLINE ade_v16 ade__max(ade_v16 a, ade_v16 b) { return ade__select(a > b, a, b); }
-ADE_INLINE ade_v16 ade__min(ade_v16 a, ade_v16 b) { return ade__select(a < b, a, b); }
+/* a > b ? a : b, lane by lane, which is x86's own definition; compilers make three instructions of the plain form. */
+ADE_INLINE ade_v16 ade__max(ade_v16 a, ade_v16 b) {
+#if defined(__AVX512F__)
+    return (ade_v16)_mm512_max_ps((__m512)a, (__m512)b);
+#else
+    return ade__select(a > b, a, b);
+#endif
+}
+
+ADE_INLINE ade_v16 ade__min(ade_v16 a, ade_v16 b) {
+#if defined(__AVX512F__)
+    return (ade_v16)_mm512_min_ps((__m512)a, (__m512)b);
+#else
+    return ade__select(a < b, a, b);
+#endif
+}
+
+/* v with each lane's partner at distance 8, 4, 2, 1. */
+#define ADE_SWAP8(v) __builtin_shuffle(v, (ade_i16){8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7})
+#define ADE_SWAP4(v) __builtin_shuffle(v, (ade_i16){4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11})
+#define ADE_SWAP2(v) __builtin_shuffle(v, (ade_i16){2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13})
+#define ADE_SWAP1(v) __builtin_shuffle(v, (ade_i16){1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14})
+
+/* Pairs at distance 8, 4, 2, 1: one order, whatever the level. */
+ADE_INLINE float ade__sum(ade_v16 v) {
+    v += ADE_SWAP8(v);
+    v += ADE_SWAP4(v);
+    v += ADE_SWAP2(v);
+    v += ADE_SWAP1(v);
+    return v[0];
+}
+
+ADE_INLINE float ade__largest(ade_v16 v) {
+    v = ade__max(v, ADE_SWAP8(v));
+    v = ade__max(v, ADE_SWAP4(v));
+    v = ade__max(v, ADE_SWAP2(v));
+    v = ade__max(v, ADE_SWAP1(v));
+    return v[0];
+}
 
 /* exp(x), relative error below 2e-7; below -87.3 the result is about 1e-38, never a subnormal, above 88.3 it stays
  * finite. x = n ln 2 + r with |r| <= ln 2 / 2 (ln 2 in two parts, so that r is exact); exp(r) by its Taylor series. */

@@ -25,7 +25,7 @@ typedef struct reader {
 } reader;
 
 /* Every sentence about a key begins alike. */
-#define BAD_KEY(r, status, key, format, ...) \
+#define BAD_KEY(r, status, key, format, ...)                                                                           \
     ade__fail(status, "%s/" CONFIG_FILE ": \"%s\" " format, (r)->folder, key, __VA_ARGS__)
 
 /* A key that is missing, or null where transformers takes null for missing. */
@@ -54,8 +54,7 @@ static ade_status get_size(const reader *r, const char *key, int32_t missing, in
     const json_t *value = json_object_get(r->root, key);
     *out = missing;
     if (!value) return ADE_OK;
-    if (!json_is_integer(value))
-        return BAD_KEY(r, ADE_BAD_MODEL, key, "is not a whole number; correct the file%s", "");
+    if (!json_is_integer(value)) return BAD_KEY(r, ADE_BAD_MODEL, key, "is not a whole number; correct the file%s", "");
     json_int_t number = json_integer_value(value);
     if (number < least || number > most)
         return BAD_KEY(r, ADE_BAD_MODEL, key, "is %lld, which is not between %d and %d; correct the file",
@@ -69,17 +68,24 @@ static ade_status get_size(const reader *r, const char *key, int32_t missing, in
 static ade_status refuse_architecture(const reader *r, const char *name) {
     size_t size = strlen(name);
     if (!strcmp(name, "BertForTokenClassification"))
-        return BAD_KEY(r, ADE_UNSUPPORTED, "architectures", "names %s, which labels words; adesieve runs %s, which labels "
-                       "sentences", name, ARCHITECTURE);
+        return BAD_KEY(r, ADE_UNSUPPORTED, "architectures",
+                       "names %s, which labels words; adesieve runs %s, which labels "
+                       "sentences",
+                       name, ARCHITECTURE);
     if (!strcmp(name, "BertModel") || !strcmp(name, "BertForMaskedLM") || !strcmp(name, "BertForPreTraining"))
-        return BAD_KEY(r, ADE_UNSUPPORTED, "architectures", "names %s, which has no trained classifier; fine-tune it as a "
-                       "%s first", name, ARCHITECTURE);
+        return BAD_KEY(r, ADE_UNSUPPORTED, "architectures",
+                       "names %s, which has no trained classifier; fine-tune it as a "
+                       "%s first",
+                       name, ARCHITECTURE);
     if (size > 25 && !strcmp(name + size - 25, "ForSequenceClassification"))
-        return BAD_KEY(r, ADE_UNSUPPORTED, "architectures", "names %s, another kind of network; adesieve runs %s: choose "
-                       "a checkpoint fine-tuned from a BERT model, such as BioBERT, PubMedBERT or MiniLM", name,
-                       ARCHITECTURE);
-    return BAD_KEY(r, ADE_UNSUPPORTED, "architectures", "names %s; adesieve runs %s alone: choose a checkpoint of that "
-                   "architecture", name, ARCHITECTURE);
+        return BAD_KEY(r, ADE_UNSUPPORTED, "architectures",
+                       "names %s, another kind of network; adesieve runs %s: choose "
+                       "a checkpoint fine-tuned from a BERT model, such as BioBERT, PubMedBERT or MiniLM",
+                       name, ARCHITECTURE);
+    return BAD_KEY(r, ADE_UNSUPPORTED, "architectures",
+                   "names %s; adesieve runs %s alone: choose a checkpoint of that "
+                   "architecture",
+                   name, ARCHITECTURE);
 }
 
 static ade_status read_architecture(const reader *r, ade_model_config *c) {
@@ -91,26 +97,33 @@ static ade_status read_architecture(const reader *r, ade_model_config *c) {
     const char *name = json_string_value(json_array_get(list, 0));
     ADE_TRY(get_string(r, "model_type", &type));
     if (!name && !type)
-        return ade__fail(ADE_BAD_MODEL, "%s/" CONFIG_FILE ": has neither \"architectures\" nor \"model_type\", so the "
+        return ade__fail(ADE_BAD_MODEL,
+                         "%s/" CONFIG_FILE ": has neither \"architectures\" nor \"model_type\", so the "
                          "kind of network is unknown; add \"architectures\": [\"" ARCHITECTURE "\"] if it is that",
                          r->folder);
     if (name && strcmp(name, ARCHITECTURE) != 0) return refuse_architecture(r, name);
     if (type && strcmp(type, "bert") != 0)
-        return BAD_KEY(r, ADE_UNSUPPORTED, "model_type", "is \"%s\", another kind of network; adesieve runs \"bert\" "
-                       "(" ARCHITECTURE ") alone", type);
+        return BAD_KEY(r, ADE_UNSUPPORTED, "model_type",
+                       "is \"%s\", another kind of network; adesieve runs \"bert\" "
+                       "(" ARCHITECTURE ") alone",
+                       type);
     ADE_TRY(get_string(r, "position_embedding_type", &position));
     if (position && strcmp(position, "absolute") != 0)
-        return BAD_KEY(r, ADE_UNSUPPORTED, "position_embedding_type", "is \"%s\"; adesieve knows \"absolute\" alone: "
-                       "choose a checkpoint with absolute positions", position);
+        return BAD_KEY(r, ADE_UNSUPPORTED, "position_embedding_type",
+                       "is \"%s\"; adesieve knows \"absolute\" alone: "
+                       "choose a checkpoint with absolute positions",
+                       position);
     ADE_TRY(get_bool(r, "is_decoder", &decoder));
     ADE_TRY(get_bool(r, "add_cross_attention", &crossed));
     if (decoder || crossed)
-        return BAD_KEY(r, ADE_UNSUPPORTED, decoder ? "is_decoder" : "add_cross_attention",
-                       "is true; adesieve runs encoders, in which every word sees all words: choose such a checkpoint%s",
-                       "");
+        return BAD_KEY(
+            r, ADE_UNSUPPORTED, decoder ? "is_decoder" : "add_cross_attention",
+            "is true; adesieve runs encoders, in which every word sees all words: choose such a checkpoint%s", "");
     if (pruned && (!json_is_object(pruned) || json_object_size(pruned) > 0))
-        return BAD_KEY(r, ADE_UNSUPPORTED, "pruned_heads", "is not empty; adesieve needs all attention heads: choose a "
-                       "checkpoint without pruned heads%s", "");
+        return BAD_KEY(r, ADE_UNSUPPORTED, "pruned_heads",
+                       "is not empty; adesieve needs all attention heads: choose a "
+                       "checkpoint without pruned heads%s",
+                       "");
     c->architecture = ade__strdup(ARCHITECTURE);
     return c->architecture ? ADE_OK : ADE_OUT_OF_MEMORY;
 }
@@ -119,8 +132,11 @@ static ade_status read_activation(const reader *r, ade_activation *out) {
     static const struct {
         const char    *name;
         ade_activation activation;
-    } KNOWN[] = {{"gelu", ADE_ACT_GELU_ERF}, {"gelu_new", ADE_ACT_GELU_TANH}, {"gelu_pytorch_tanh", ADE_ACT_GELU_TANH},
-                 {"relu", ADE_ACT_RELU},     {"silu", ADE_ACT_SILU}};
+    } KNOWN[] = {{"gelu", ADE_ACT_GELU_ERF},
+                 {"gelu_new", ADE_ACT_GELU_TANH},
+                 {"gelu_pytorch_tanh", ADE_ACT_GELU_TANH},
+                 {"relu", ADE_ACT_RELU},
+                 {"silu", ADE_ACT_SILU}};
     const char *name;
     ADE_TRY(get_string(r, "hidden_act", &name));
     *out = ADE_ACT_GELU_ERF;
@@ -130,8 +146,10 @@ static ade_status read_activation(const reader *r, ade_activation *out) {
             return ADE_OK;
         }
     if (name)
-        return BAD_KEY(r, ADE_UNSUPPORTED, "hidden_act", "is \"%s\"; adesieve knows gelu, gelu_new, gelu_pytorch_tanh, "
-                       "relu and silu: choose a checkpoint that uses one of them", name);
+        return BAD_KEY(r, ADE_UNSUPPORTED, "hidden_act",
+                       "is \"%s\"; adesieve knows gelu, gelu_new, gelu_pytorch_tanh, "
+                       "relu and silu: choose a checkpoint that uses one of them",
+                       name);
     return ADE_OK;
 }
 
@@ -147,8 +165,10 @@ static ade_status read_sizes(const reader *r, ade_model_config *c) {
     c->pad_token_id = 0;
     if (get(r, "pad_token_id")) ADE_TRY(get_size(r, "pad_token_id", 0, 0, c->vocab_size - 1, &c->pad_token_id));
     if (c->hidden_size % c->n_heads != 0)
-        return BAD_KEY(r, ADE_BAD_MODEL, "hidden_size", "is %d, which is not a multiple of \"num_attention_heads\", %d; "
-                       "correct the file", (int)c->hidden_size, (int)c->n_heads);
+        return BAD_KEY(r, ADE_BAD_MODEL, "hidden_size",
+                       "is %d, which is not a multiple of \"num_attention_heads\", %d; "
+                       "correct the file",
+                       (int)c->hidden_size, (int)c->n_heads);
     const json_t *eps = json_object_get(r->root, "layer_norm_eps");
     double        value = eps ? json_number_value(eps) : 1e-12;
     if ((eps && !json_is_number(eps)) || !(value > 0 && value < 1) || !((float)value > 0))
@@ -172,15 +192,19 @@ static ade_status count_labels(const reader *r, ade_model_config *c) {
     c->n_labels = told;
     if (names) {
         if (!json_is_object(names))
-            return BAD_KEY(r, ADE_BAD_MODEL, "id2label", "is not an object such as {\"0\": \"not ADE\", \"1\": \"ADE\"}; "
-                           "correct the file%s", "");
+            return BAD_KEY(r, ADE_BAD_MODEL, "id2label",
+                           "is not an object such as {\"0\": \"not ADE\", \"1\": \"ADE\"}; "
+                           "correct the file%s",
+                           "");
         size_t n = json_object_size(names);
         if (n < 1 || n > MAX_LABELS)
             return BAD_KEY(r, ADE_BAD_MODEL, "id2label", "has %zu labels; 1 to %d are possible", n, (int)MAX_LABELS);
         c->n_labels = (int32_t)n;
         if (count && told != c->n_labels)
-            ade__log(r->log, ADE_LOG_WARNING, "%s/" CONFIG_FILE ": \"num_labels\" is %d, but \"id2label\" has %d labels; "
-                     "\"id2label\" counts, as in transformers", r->folder, (int)told, (int)c->n_labels);
+            ade__log(r->log, ADE_LOG_WARNING,
+                     "%s/" CONFIG_FILE ": \"num_labels\" is %d, but \"id2label\" has %d labels; "
+                     "\"id2label\" counts, as in transformers",
+                     r->folder, (int)told, (int)c->n_labels);
     }
     c->labels = ade__calloc((size_t)c->n_labels, sizeof *c->labels);
     return c->labels ? ADE_OK : ADE_OUT_OF_MEMORY;
@@ -194,8 +218,10 @@ static ade_status labels_from_option(const char *text, ade_model_config *c) {
                          ade__utf8_valid(text, size));
     for (const char *p = text; *p; p++) n += *p == ',';
     if (n != c->n_labels)
-        return ade__fail(ADE_INVALID_ARGUMENT, "%d labels are given (\"%s\"), but the model has %d; give one for each, "
-                         "with commas between, in the order of their numbers", (int)n, text, (int)c->n_labels);
+        return ade__fail(ADE_INVALID_ARGUMENT,
+                         "%d labels are given (\"%s\"), but the model has %d; give one for each, "
+                         "with commas between, in the order of their numbers",
+                         (int)n, text, (int)c->n_labels);
     for (int32_t i = 0; i < n; i++) {
         size_t      length = strcspn(text, ",");
         const char *begin = text, *end = text + length;
@@ -221,8 +247,10 @@ static ade_status labels_from_file(const reader *r, ade_model_config *c) {
                 continue;
             }
             if (!json_is_integer(value))
-                return BAD_KEY(r, ADE_BAD_MODEL, "id2label", "has no name for label %d of %d; correct the file, or give "
-                               "the labels yourself", (int)i, (int)c->n_labels);
+                return BAD_KEY(r, ADE_BAD_MODEL, "id2label",
+                               "has no name for label %d of %d; correct the file, or give "
+                               "the labels yourself",
+                               (int)i, (int)c->n_labels);
             size = snprintf(text, sizeof text, "%lld", (long long)json_integer_value(value));
         }
         ADE_TRY(add_label(c, i, text, (size_t)size));
@@ -236,9 +264,10 @@ static void compare_label2id(const reader *r, const ade_model_config *c) {
     for (int32_t i = 0; i < c->n_labels; i++) {
         const json_t *id = json_object_get(ids, c->labels[i]);
         if (json_is_integer(id) && json_integer_value(id) != i) {
-            ade__log(r->log, ADE_LOG_WARNING, "%s/" CONFIG_FILE ": \"label2id\" gives \"%s\" the number %lld, \"id2label\" "
-                     "%d; \"id2label\" counts, as in transformers: check which is right", r->folder, c->labels[i],
-                     (long long)json_integer_value(id), (int)i);
+            ade__log(r->log, ADE_LOG_WARNING,
+                     "%s/" CONFIG_FILE ": \"label2id\" gives \"%s\" the number %lld, \"id2label\" "
+                     "%d; \"id2label\" counts, as in transformers: check which is right",
+                     r->folder, c->labels[i], (long long)json_integer_value(id), (int)i);
             return;
         }
     }
@@ -263,9 +292,10 @@ static ade_status find_positive(const char *wanted, ade_model_config *c) {
         int n = snprintf(list + used, sizeof list - used, "%s\"%s\"", i ? ", " : "", c->labels[i]);
         used += n > 0 ? (size_t)n : 0;
     }
-    return ade__fail(ADE_INVALID_ARGUMENT, "the positive label \"%s\" is none of the model's %d labels (%s%s); give one of "
-                     "them, or a number from 0 to %d", wanted, (int)c->n_labels, list, used >= sizeof list ? ".." : "",
-                     (int)c->n_labels - 1);
+    return ade__fail(ADE_INVALID_ARGUMENT,
+                     "the positive label \"%s\" is none of the model's %d labels (%s%s); give one of "
+                     "them, or a number from 0 to %d",
+                     wanted, (int)c->n_labels, list, used >= sizeof list ? ".." : "", (int)c->n_labels - 1);
 }
 
 static ade_status read_problem(const reader *r, ade_model_config *c) {
@@ -273,13 +303,18 @@ static ade_status read_problem(const reader *r, ade_model_config *c) {
     ADE_TRY(get_string(r, "problem_type", &type));
     if (type && strcmp(type, "regression") != 0 && strcmp(type, "multi_label_classification") != 0 &&
         strcmp(type, "single_label_classification") != 0)
-        return BAD_KEY(r, ADE_BAD_MODEL, "problem_type", "is \"%s\"; it must be single_label_classification, "
-                       "multi_label_classification, regression or absent: correct the file", type);
+        return BAD_KEY(r, ADE_BAD_MODEL, "problem_type",
+                       "is \"%s\"; it must be single_label_classification, "
+                       "multi_label_classification, regression or absent: correct the file",
+                       type);
     /* The order of transformers' text classification pipeline: one label means a sigmoid even when the type says
      * single_label_classification. */
-    if (type && !strcmp(type, "regression")) c->problem = ADE_PROBLEM_REGRESSION;
-    else if (c->n_labels == 1 || (type && type[0] == 'm')) c->problem = ADE_PROBLEM_MULTI_LABEL;
-    else c->problem = ADE_PROBLEM_SINGLE_LABEL;
+    if (type && !strcmp(type, "regression"))
+        c->problem = ADE_PROBLEM_REGRESSION;
+    else if (c->n_labels == 1 || (type && type[0] == 'm'))
+        c->problem = ADE_PROBLEM_MULTI_LABEL;
+    else
+        c->problem = ADE_PROBLEM_SINGLE_LABEL;
     return ADE_OK;
 }
 
@@ -316,8 +351,10 @@ ade_status ade__config_read(const char *folder, const ade_model_options *options
     status = read_all(&r, options, &config);
 done:
     json_decref(root);
-    if (status == ADE_OK) *out = config;
-    else ade__config_clear(&config);
+    if (status == ADE_OK)
+        *out = config;
+    else
+        ade__config_clear(&config);
     return status;
 }
 

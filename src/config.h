@@ -29,7 +29,7 @@ typedef struct ade_model_config {
     int32_t        n_labels;
     char         **labels; /* owned, n_labels of them */
     int32_t        positive_label;
-    ade_used_files used;   /* config.json */
+    ade_used_files used; /* config.json */
 } ade_model_config;
 
 /* Reads folder/config.json. `options` gives label overrides. Every problem is an error that names file, key, value and
@@ -39,12 +39,12 @@ ade_status ade__config_read(const char *folder, const ade_model_options *options
 void       ade__config_clear(ade_model_config *config); /* frees what it owns; the struct is zeroed */
 
 typedef struct ade_tokenizer_files {
-    ade_tokenizer *tokenizer;      /* owned */
+    ade_tokenizer *tokenizer;        /* owned */
     int32_t        model_max_length; /* of tokenizer_config.json; 0 = not given or absurd (1e30) */
     bool           lowercase, strip_accents;
-    char          *source;         /* owned: "tokenizer.json" or "vocab.txt" */
-    char          *casing_reason;  /* owned: one sentence */
-    ade_used_files used;           /* those that were read, for the model's hash */
+    char          *source;        /* owned: "tokenizer.json" or "vocab.txt" */
+    char          *casing_reason; /* owned: one sentence */
+    ade_used_files used;          /* those that were read, for the model's hash */
 } ade_tokenizer_files;
 
 /* Reads tokenizer.json / vocab.txt / tokenizer_config.json / special_tokens_map.json / added_tokens.json of the folder

@@ -44,16 +44,18 @@ ade_status ade__folder_check(const char *folder) {
         return ade__fail(ADE_IO, "%s: the model folder cannot be opened (%s); give the folder that holds config.json",
                          folder, strerror(errno));
     if (!S_ISDIR(info.st_mode))
-        return ade__fail(ADE_IO, "%s is not a folder; give the folder that holds config.json, not a file in it", folder);
+        return ade__fail(ADE_IO, "%s is not a folder; give the folder that holds config.json, not a file in it",
+                         folder);
     return ADE_OK;
 }
 
-bool ade__folder_has(const char *folder, const char *name) {
+ade_status ade__folder_has(const char *folder, const char *name, bool *has) {
     struct stat info;
     char       *path = ade__join_path(folder, name);
-    bool        there = path && stat(path, &info) == 0;
+    if (!path) return ADE_OUT_OF_MEMORY;
+    *has = stat(path, &info) == 0;
     ade__free(path);
-    return there;
+    return ADE_OK;
 }
 
 ade_status ade__folder_open(const char *folder, const char *name, int *fd, struct stat *info) {
@@ -74,8 +76,10 @@ ade_status ade__folder_open(const char *folder, const char *name, int *fd, struc
     } else if (!S_ISREG(info->st_mode) || info->st_size < 0) {
         status = ade__fail(ADE_BAD_MODEL, "%s is not a regular file; a model folder holds plain files", path);
     }
-    if (status != ADE_OK && file >= 0) close(file);
-    else *fd = file;
+    if (status != ADE_OK && file >= 0)
+        close(file);
+    else
+        *fd = file;
     ade__free(path);
     return status;
 }
@@ -105,8 +109,10 @@ ade_status ade__folder_read(const char *folder, const char *name, size_t limit, 
     ADE_TRY(ade__folder_open(folder, name, &fd, &info));
     if (fd < 0) return ADE_OK;
     if ((uint64_t)info.st_size > limit) {
-        status = ade__fail(ADE_BAD_MODEL, "%s/%s has %llu bytes; such a file has no more than %zu, so it is not what its "
-                           "name says", folder, name, (unsigned long long)info.st_size, limit);
+        status = ade__fail(ADE_BAD_MODEL,
+                           "%s/%s has %llu bytes; such a file has no more than %zu, so it is not what its "
+                           "name says",
+                           folder, name, (unsigned long long)info.st_size, limit);
         goto done;
     }
     text = ade__malloc((size_t)info.st_size + 1);

@@ -32,7 +32,7 @@ void       ade__used_files_clear(ade_used_files *used);
 ade_status ade__folder_check(const char *folder);
 
 /* Does the folder hold something of this name? */
-bool ade__folder_has(const char *folder, const char *name);
+ade_status ade__folder_has(const char *folder, const char *name, bool *has);
 
 /* Opens folder/name for reading without ever waiting for a FIFO. *fd = -1 when there is no such file; a directory, FIFO
  * or device is ADE_BAD_MODEL. Symbolic links are followed: download caches are made of them. */

@@ -17,23 +17,29 @@ static ade_status check_extent(const char *where, const char *data, size_t size)
     for (size_t i = 0; i < size; i++) {
         char c = data[i];
         if (in_string) {
-            if (c == '\\') i++;
-            else if (c == '"') in_string = 0;
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                in_string = 0;
             continue;
         }
-        if (c == '"') in_string = 1;
-        else if (c == ',') values++;
+        if (c == '"')
+            in_string = 1;
+        else if (c == ',')
+            values++;
         else if (c == '{' || c == '[') {
             containers++;
             if (++depth > MAX_DEPTH)
                 return ade__fail(ADE_BAD_MODEL, "%s: byte %zu: invalid JSON, nested more than %d levels deep", where, i,
                                  (int)MAX_DEPTH);
-        } else if ((c == '}' || c == ']') && depth > 0) depth--;
+        } else if ((c == '}' || c == ']') && depth > 0)
+            depth--;
     }
     if (containers > MAX_CONTAINERS || values > MAX_VALUES)
-        return ade__fail(ADE_BAD_MODEL, "%s: holds %zu lists and objects and %zu values; no model file needs more than "
-                         "%d and %d, so it is refused", where, containers, values + containers, (int)MAX_CONTAINERS,
-                         (int)MAX_VALUES);
+        return ade__fail(ADE_BAD_MODEL,
+                         "%s: holds %zu lists and objects and %zu values; no model file needs more than "
+                         "%d and %d, so it is refused",
+                         where, containers, values + containers, (int)MAX_CONTAINERS, (int)MAX_VALUES);
     return ADE_OK;
 }
 

@@ -8,9 +8,9 @@
 
 #include <jansson.h>
 
-/* Parses untrusted JSON whose top level is an object. Before jansson allocates anything, a scan bounds depth, containers
- * and values, so that no text of a legal size becomes gigabytes. `where` ("folder/name") begins every sentence.
- * Duplicate keys are refused. flags: JSON_DECODE_INT_AS_REAL and the like. */
+/* Parses untrusted JSON whose top level is an object. Before jansson allocates anything, a scan bounds depth,
+ * containers and values, so that no text of a legal size becomes gigabytes. `where` ("folder/name") begins every
+ * sentence. Duplicate keys are refused. flags: JSON_DECODE_INT_AS_REAL and the like. */
 ade_status ade__json_parse(const char *where, const char *data, size_t size, size_t flags, json_t **out);
 
 /* The same for a file of at most `limit` bytes; *out is NULL when there is no such file. */

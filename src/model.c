@@ -46,14 +46,16 @@ static ade_status check_fit(ade_model *model) {
     const ade_model_config *c = &model->config;
     int32_t                 n = ade__tokenizer_size(model->tokenizer.tokenizer);
     if (n > c->vocab_size)
-        return ade__fail(ADE_BAD_MODEL, "%s: the tokenizer (%s and added tokens) has %d entries, but \"vocab_size\" in "
+        return ade__fail(ADE_BAD_MODEL,
+                         "%s: the tokenizer (%s and added tokens) has %d entries, but \"vocab_size\" in "
                          "config.json, the rows of the word embeddings, is %d; the files belong to different models",
                          model->folder, model->tokenizer.source, (int)n, (int)c->vocab_size);
     model->max_length = c->max_positions;
     if (model->tokenizer.model_max_length > 0 && model->tokenizer.model_max_length < model->max_length)
         model->max_length = model->tokenizer.model_max_length;
     if (model->max_length < 3)
-        return ade__fail(ADE_BAD_MODEL, "%s: at most %d tokens per text are possible (\"max_position_embeddings\", "
+        return ade__fail(ADE_BAD_MODEL,
+                         "%s: at most %d tokens per text are possible (\"max_position_embeddings\", "
                          "\"model_max_length\"), too few for [CLS], one token and [SEP]; correct the files",
                          model->folder, (int)model->max_length);
     return ADE_OK;
@@ -72,9 +74,10 @@ static ade_status read_parts(ade_model *model, const char *folder, const ade_mod
     if (status != ADE_OK && status != ADE_OUT_OF_MEMORY) (void)ade__fail_prefix(status, folder);
     ADE_TRY(status);
     if (ade__tokenizer_size(model->tokenizer.tokenizer) < model->config.vocab_size)
-        ade__log(&log, ADE_LOG_INFO, "%s: the vocabulary has %d entries, the word embeddings %d rows; the last ones are "
-                 "not used", folder, (int)ade__tokenizer_size(model->tokenizer.tokenizer),
-                 (int)model->config.vocab_size);
+        ade__log(&log, ADE_LOG_INFO,
+                 "%s: the vocabulary has %d entries, the word embeddings %d rows; the last ones are "
+                 "not used",
+                 folder, (int)ade__tokenizer_size(model->tokenizer.tokenizer), (int)model->config.vocab_size);
     return ADE_OK;
 }
 
@@ -99,8 +102,10 @@ ade_status ade__model_open(const char *folder, const ade_model_options *options,
         return ade__fail(ADE_OUT_OF_MEMORY, "out of memory: a lock for the model could not be made");
     }
     ade_status status = read_parts(model, folder, options);
-    if (status == ADE_OK) *out = model;
-    else destroy(model);
+    if (status == ADE_OK)
+        *out = model;
+    else
+        destroy(model);
     return status;
 }
 
@@ -113,7 +118,8 @@ void ade__model_release(ade_model *model) {
 
 /* ---- Hash -------------------------------------------------------------------------------------------------------- */
 
-static ade_status hash_file(SHA2_CTX *sha, const char *folder, const ade_used_file *file, void *buffer, size_t capacity) {
+static ade_status hash_file(SHA2_CTX *sha, const char *folder, const ade_used_file *file, void *buffer,
+                            size_t capacity) {
     struct stat info;
     int         fd;
     char        size[32];

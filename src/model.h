@@ -17,16 +17,16 @@ struct ade_prepared; /* the weights as a backend wants them; session.c */
 void ade__prepared_free_all(struct ade_prepared *list);
 
 struct ade_model {
-    atomic_int          references; /* one for the caller, one per session */
-    char               *folder, *name;
-    ade_model_config    config;
-    ade_tokenizer_files tokenizer;
-    ade_tensor_set     *tensors;
-    ade_weight_map      weights;
-    int32_t             max_length; /* min(max_positions, model_max_length) */
-    pthread_mutex_t     lock;       /* guards what follows */
-    struct ade_prepared *prepared;  /* list, one per backend and precision in use */
-    char                hash[65];   /* "" until asked for */
+    atomic_int           references; /* one for the caller, one per session */
+    char                *folder, *name;
+    ade_model_config     config;
+    ade_tokenizer_files  tokenizer;
+    ade_tensor_set      *tensors;
+    ade_weight_map       weights;
+    int32_t              max_length; /* min(max_positions, model_max_length) */
+    pthread_mutex_t      lock;       /* guards what follows */
+    struct ade_prepared *prepared;   /* list, one per backend and precision in use */
+    char                 hash[65];   /* "" until asked for */
 };
 
 /* `out` receives a model with one reference. `options` has been checked by the caller (api.c); NULL = defaults. */
@@ -34,10 +34,10 @@ ade_status ade__model_open(const char *folder, const ade_model_options *options,
 void       ade__model_retain(ade_model *model);
 void       ade__model_release(ade_model *model); /* NULL is fine */
 
-/* SHA-256 in lower-case hexadecimal over all files that the model was made from (config.json, weights, tokenizer files),
- * sorted by name in byte order; each contributes its name, a NUL, its size in decimal, a NUL, its contents. ADE_IO when a
- * file cannot be read; ADE_BAD_MODEL when one was changed since the model was opened. */
-ade_status ade__model_hash(ade_model *model, char digest[65]);
+/* SHA-256 in lower-case hexadecimal over all files that the model was made from (config.json, weights, tokenizer
+ * files), sorted by name in byte order; each contributes its name, a NUL, its size in decimal, a NUL, its contents.
+ * ADE_IO when a file cannot be read; ADE_BAD_MODEL when one was changed since the model was opened. */
+ade_status  ade__model_hash(ade_model *model, char digest[65]);
 const char *ade__activation_name(ade_activation activation); /* "gelu_erf", ... */
 
 #endif

@@ -44,12 +44,12 @@ typedef struct dtype_row {
 } dtype_row;
 
 static const dtype_row DTYPES[] = {
-    {"F32", 32, ADE_ST_F32},        {"F16", 16, ADE_ST_F16},        {"BF16", 16, ADE_ST_BF16},
-    {"F64", 64, ADE_ST_F64},        {"I64", 64, ADE_ST_I64},        {"BOOL", 8, ADE_ST_OTHER},
-    {"U8", 8, ADE_ST_OTHER},        {"I8", 8, ADE_ST_OTHER},        {"U16", 16, ADE_ST_OTHER},
-    {"I16", 16, ADE_ST_OTHER},      {"U32", 32, ADE_ST_OTHER},      {"I32", 32, ADE_ST_OTHER},
-    {"U64", 64, ADE_ST_OTHER},      {"C64", 64, ADE_ST_OTHER},      {"F8_E4M3", 8, ADE_ST_OTHER},
-    {"F8_E5M2", 8, ADE_ST_OTHER},   {"F8_E8M0", 8, ADE_ST_OTHER},   {"F8_E4M3FNUZ", 8, ADE_ST_OTHER},
+    {"F32", 32, ADE_ST_F32},          {"F16", 16, ADE_ST_F16},      {"BF16", 16, ADE_ST_BF16},
+    {"F64", 64, ADE_ST_F64},          {"I64", 64, ADE_ST_I64},      {"BOOL", 8, ADE_ST_OTHER},
+    {"U8", 8, ADE_ST_OTHER},          {"I8", 8, ADE_ST_OTHER},      {"U16", 16, ADE_ST_OTHER},
+    {"I16", 16, ADE_ST_OTHER},        {"U32", 32, ADE_ST_OTHER},    {"I32", 32, ADE_ST_OTHER},
+    {"U64", 64, ADE_ST_OTHER},        {"C64", 64, ADE_ST_OTHER},    {"F8_E4M3", 8, ADE_ST_OTHER},
+    {"F8_E5M2", 8, ADE_ST_OTHER},     {"F8_E8M0", 8, ADE_ST_OTHER}, {"F8_E4M3FNUZ", 8, ADE_ST_OTHER},
     {"F8_E5M2FNUZ", 8, ADE_ST_OTHER}, {"F6_E2M3", 6, ADE_ST_OTHER}, {"F6_E3M2", 6, ADE_ST_OTHER},
     {"F4", 4, ADE_ST_OTHER},
 };
@@ -64,7 +64,7 @@ typedef struct entry {
 } entry;
 
 /* "In FILE: tensor NAME ..." for every rule that a tensor can break. */
-#define BAD_TENSOR(where, name, format, ...) \
+#define BAD_TENSOR(where, name, format, ...)                                                                           \
     ade__fail(ADE_BAD_MODEL, "%s: tensor \"%s\" " format "; download the file again", where, name, __VA_ARGS__)
 
 static ade_status read_size(const json_t *value, const char *where, const char *name, const char *what, int64_t *out) {
@@ -91,8 +91,7 @@ static ade_status read_shape(const json_t *shape, const char *where, entry *e) {
     /* a 0 after an overflow makes the true product 0, but the official library refuses that as well */
     if (overflow) return BAD_TENSOR(where, e->name, "has a shape whose size overflows 64 bits%s", "");
     if (empty) bits = 0;
-    if (bits % 8 != 0)
-        return BAD_TENSOR(where, e->name, "of type %s does not end at a whole byte", e->dtype->name);
+    if (bits % 8 != 0) return BAD_TENSOR(where, e->name, "of type %s does not end at a whole byte", e->dtype->name);
     if (e->end - e->begin != bits / 8)
         return BAD_TENSOR(where, e->name, "holds %" PRIu64 " bytes of data, but its shape and type %s need %" PRIu64,
                           e->end - e->begin, e->dtype->name, bits / 8);
@@ -136,12 +135,15 @@ static ade_status check_cover(entry *entries, size_t n, uint64_t data_size, cons
         if (entries[i].begin != at)
             return BAD_TENSOR(where, entries[i].name,
                               "has an invalid offset: it begins at %" PRIu64 " of the data, where %" PRIu64
-                              " is expected", entries[i].begin, at);
+                              " is expected",
+                              entries[i].begin, at);
         at = entries[i].end;
     }
     if (at != data_size)
-        return ade__fail(ADE_BAD_MODEL, "%s: the data is not fully covered: the tensors need %" PRIu64
-                         " bytes of data and the file holds %" PRIu64 "; download the file again", where, at, data_size);
+        return ade__fail(ADE_BAD_MODEL,
+                         "%s: the data is not fully covered: the tensors need %" PRIu64
+                         " bytes of data and the file holds %" PRIu64 "; download the file again",
+                         where, at, data_size);
     return ADE_OK;
 }
 
@@ -151,10 +153,11 @@ static ade_status check_metadata(const json_t *metadata, const char *where) {
     if (!metadata) return ADE_OK;
     if (!json_is_object(metadata))
         return ade__fail(ADE_BAD_MODEL, "%s: \"__metadata__\" is not an object; write the file again", where);
-    json_object_foreach((json_t *)(uintptr_t)metadata, key, value)
-        if (!json_is_string(value))
-            return ade__fail(ADE_BAD_MODEL, "%s: \"__metadata__\" holds something that is no text under \"%s\"; write "
-                             "the file again", where, key);
+    json_object_foreach((json_t *)(uintptr_t)metadata, key, value) if (!json_is_string(value)) return ade__fail(
+        ADE_BAD_MODEL,
+        "%s: \"__metadata__\" holds something that is no text under \"%s\"; write "
+        "the file again",
+        where, key);
     return ADE_OK;
 }
 
@@ -176,7 +179,8 @@ static ade_status add_tensor(ade_tensor_set *set, const shard *file, const entry
     return ADE_OK;
 }
 
-static ade_status read_header(ade_tensor_set *set, const shard *file, const char *where, const char *text, size_t size) {
+static ade_status read_header(ade_tensor_set *set, const shard *file, const char *where, const char *text,
+                              size_t size) {
     json_t     *root = NULL, *value;
     const char *key;
     entry      *entries = NULL;
@@ -213,23 +217,31 @@ static ade_status read_shard(ade_tensor_set *set, shard *file, const char *where
     char          pointer[23] = "";
     uint64_t      n = 0;
     if (file->size < sizeof head)
-        return ade__fail(ADE_BAD_MODEL, "%s: header too small: the file has %" PRIu64 " bytes and needs 8 at least; "
-                         "download it again", where, file->size);
+        return ade__fail(ADE_BAD_MODEL,
+                         "%s: header too small: the file has %" PRIu64 " bytes and needs 8 at least; "
+                         "download it again",
+                         where, file->size);
     ADE_TRY(ade__folder_pread(set->folder, file->name, file->fd, head, sizeof head, 0));
     for (int i = 7; i >= 0; i--) n = n << 8 | head[i];
     if (n > MAX_HEADER) {
         if (file->size < 1024 && file->size >= sizeof pointer) {
             ADE_TRY(ade__folder_pread(set->folder, file->name, file->fd, pointer, sizeof pointer - 1, 0));
             if (!strcmp(pointer, "version https://git-lf"))
-                return ade__fail(ADE_BAD_MODEL, "%s is a pointer of Git LFS, not the weights; run \"git lfs pull\" in "
-                                 "the folder", where);
+                return ade__fail(ADE_BAD_MODEL,
+                                 "%s is a pointer of Git LFS, not the weights; run \"git lfs pull\" in "
+                                 "the folder",
+                                 where);
         }
-        return ade__fail(ADE_BAD_MODEL, "%s: header too large: %" PRIu64 " bytes, the format allows %d; is it a "
-                         "safetensors file?", where, n, (int)MAX_HEADER);
+        return ade__fail(ADE_BAD_MODEL,
+                         "%s: header too large: %" PRIu64 " bytes, the format allows %d; is it a "
+                         "safetensors file?",
+                         where, n, (int)MAX_HEADER);
     }
     if (n > file->size - 8)
-        return ade__fail(ADE_BAD_MODEL, "%s: invalid header length: %" PRIu64 " bytes in a file of %" PRIu64 "; the file "
-                         "is cut off, download it again", where, n, file->size);
+        return ade__fail(ADE_BAD_MODEL,
+                         "%s: invalid header length: %" PRIu64 " bytes in a file of %" PRIu64 "; the file "
+                         "is cut off, download it again",
+                         where, n, file->size);
     /* Read rather than taken from the mapping: a file that is shortened meanwhile is then an error, not a signal. */
     char *text = ade__malloc((size_t)n);
     if (!text) return ADE_OUT_OF_MEMORY;
@@ -258,17 +270,17 @@ static ade_status open_shard(ade_tensor_set *set, const char *name, int *found) 
     ade_status status = ADE_OK;
     if (file->size > 0) {
         void *map = file->size > SIZE_MAX ? MAP_FAILED : mmap(NULL, (size_t)file->size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (map == MAP_FAILED) status = ade__fail(ADE_IO, "%s: cannot be mapped (%s)", where, strerror(errno));
-        else file->map = map;
+        if (map == MAP_FAILED)
+            status = ade__fail(ADE_IO, "%s: cannot be mapped (%s)", where, strerror(errno));
+        else
+            file->map = map;
     }
     if (status == ADE_OK) status = read_shard(set, file, where);
     ade__free(where);
     return status;
 }
 
-static int by_text(const void *a, const void *b) {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
+static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
 static ade_status open_shards(ade_tensor_set *set, const json_t *map, const char *where) {
     const char *key, **names = NULL;
@@ -277,15 +289,19 @@ static ade_status open_shards(ade_tensor_set *set, const json_t *map, const char
     int         found;
     ade_status  status = ADE_OK;
     if (!json_is_object(map) || json_object_size(map) == 0)
-        return ade__fail(ADE_BAD_MODEL, "%s: has no object \"weight_map\" that says which file holds a tensor; download "
-                         "it again", where);
+        return ade__fail(ADE_BAD_MODEL,
+                         "%s: has no object \"weight_map\" that says which file holds a tensor; download "
+                         "it again",
+                         where);
     names = ade__calloc(json_object_size(map), sizeof *names);
     if (!names) return ADE_OUT_OF_MEMORY;
     json_object_foreach((json_t *)(uintptr_t)map, key, value) {
         const char *name = json_string_value(value);
         if (!name || !*name || strchr(name, '/') || strchr(name, '\\') || strstr(name, "..") || !strcmp(name, ".")) {
-            status = ade__fail(ADE_BAD_MODEL, "%s: \"weight_map\" gives tensor \"%s\" the file \"%s\", which is no plain "
-                               "name of a file in the same folder; it is refused", where, key, name ? name : "(no text)");
+            status = ade__fail(ADE_BAD_MODEL,
+                               "%s: \"weight_map\" gives tensor \"%s\" the file \"%s\", which is no plain "
+                               "name of a file in the same folder; it is refused",
+                               where, key, name ? name : "(no text)");
             goto done;
         }
         names[n++] = name;
@@ -299,8 +315,8 @@ static ade_status open_shards(ade_tensor_set *set, const json_t *map, const char
         }
         ADE_TRY_GOTO(open_shard(set, names[i], &found), done);
         if (!found) {
-            status = ade__fail(ADE_BAD_MODEL, "%s: names the file \"%s\", which is not in the folder; download it", where,
-                               names[i]);
+            status = ade__fail(ADE_BAD_MODEL, "%s: names the file \"%s\", which is not in the folder; download it",
+                               where, names[i]);
             goto done;
         }
     }
@@ -317,8 +333,9 @@ static ade_status sort_tensors(ade_tensor_set *set) {
     if (set->n_tensors > 0) qsort(set->tensors, set->n_tensors, sizeof *set->tensors, by_name);
     for (size_t i = 1; i < set->n_tensors; i++)
         if (!strcmp(set->tensors[i].name, set->tensors[i - 1].name))
-            return ade__fail(ADE_BAD_MODEL, "%s: tensor \"%s\" is defined in two files, %s and %s; remove the stray file",
-                             set->folder, set->tensors[i].name, set->tensors[i - 1].file, set->tensors[i].file);
+            return ade__fail(ADE_BAD_MODEL,
+                             "%s: tensor \"%s\" is defined in two files, %s and %s; remove the stray file", set->folder,
+                             set->tensors[i].name, set->tensors[i - 1].file, set->tensors[i].file);
     return ADE_OK;
 }
 
@@ -329,8 +346,10 @@ static ade_status check_index(const ade_tensor_set *set, const json_t *map, cons
     json_object_foreach((json_t *)(uintptr_t)map, key, value) {
         const ade_tensor *tensor = ade__tensors_find(set, key);
         if (!tensor || strcmp(tensor->file, json_string_value(value)) != 0)
-            return ade__fail(ADE_BAD_MODEL, "%s: tensor \"%s\" is not in the file %s that \"weight_map\" names; download "
-                             "all files again", where, key, json_string_value(value));
+            return ade__fail(ADE_BAD_MODEL,
+                             "%s: tensor \"%s\" is not in the file %s that \"weight_map\" names; download "
+                             "all files again",
+                             where, key, json_string_value(value));
     }
     return ADE_OK;
 }
@@ -354,15 +373,20 @@ static ade_status open_index(ade_tensor_set *set, int *found) {
 static ade_status explain_absence(const char *folder) {
     static const char *const OTHERS[] = {"pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5",
                                          "flax_model.msgpack", "model.ckpt.index"};
-    for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++)
-        if (ade__folder_has(folder, OTHERS[i]))
-            return ade__fail(ADE_UNSUPPORTED, "%s: has its weights only in %s, which adesieve does not read (pickled "
+    for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++) {
+        bool has;
+        ADE_TRY(ade__folder_has(folder, OTHERS[i], &has));
+        if (has)
+            return ade__fail(ADE_UNSUPPORTED,
+                             "%s: has its weights only in %s, which adesieve does not read (pickled "
                              "weights can run code); convert them once in Python: from transformers import "
                              "AutoModelForSequenceClassification as A; A.from_pretrained(FOLDER%s)"
-                             ".save_pretrained(FOLDER, safe_serialization=True)", folder, OTHERS[i],
+                             ".save_pretrained(FOLDER, safe_serialization=True)",
+                             folder, OTHERS[i],
                              OTHERS[i][0] == 't' || OTHERS[i][0] == 'm' ? ", from_tf=True"
                              : OTHERS[i][0] == 'f'                      ? ", from_flax=True"
                                                                         : "");
+    }
     return ade__fail(ADE_BAD_MODEL, "%s: holds no weights (%s or %s); give the folder of a whole checkpoint", folder,
                      SINGLE_FILE, INDEX_FILE);
 }
@@ -432,9 +456,10 @@ ade_status ade__tensors_check_files(const ade_tensor_set *set) {
             return ade__fail(ADE_IO, "%s/%s: cannot be examined (%s)", set->folder, set->shards[i].name,
                              strerror(errno));
         if ((uint64_t)info.st_size < set->shards[i].size)
-            return ade__fail(ADE_BAD_MODEL, "%s/%s: was shortened from %" PRIu64 " to %" PRIu64 " bytes since it was "
-                             "opened; restore the file and open the model again", set->folder, set->shards[i].name,
-                             set->shards[i].size, (uint64_t)info.st_size);
+            return ade__fail(ADE_BAD_MODEL,
+                             "%s/%s: was shortened from %" PRIu64 " to %" PRIu64 " bytes since it was "
+                             "opened; restore the file and open the model again",
+                             set->folder, set->shards[i].name, set->shards[i].size, (uint64_t)info.st_size);
     }
     return ADE_OK;
 }

@@ -19,11 +19,11 @@ typedef struct ade_tensor {
     const char  *name;       /* owned by the set; UTF-8 */
     const char  *dtype_name; /* "F32"; owned by the set */
     ade_dtype_st dtype;
-    int32_t      rank;       /* 0 to 8 */
-    int64_t      shape[8];   /* the product fits, with all sizes */
-    const void  *data;       /* row-major, little-endian; ANY alignment; inside the mapping */
-    size_t       size;       /* bytes */
-    const char  *file;       /* the shard's name without folder */
+    int32_t      rank;     /* 0 to 8 */
+    int64_t      shape[8]; /* the product fits, with all sizes */
+    const void  *data;     /* row-major, little-endian; ANY alignment; inside the mapping */
+    size_t       size;     /* bytes */
+    const char  *file;     /* the shard's name without folder */
 } ade_tensor;
 
 typedef struct ade_tensor_set ade_tensor_set;
@@ -34,7 +34,7 @@ ade_status ade__tensors_open(const char *folder, ade_tensor_set **out);
 void       ade__tensors_close(ade_tensor_set *set);
 
 size_t            ade__tensors_count(const ade_tensor_set *set);
-const ade_tensor *ade__tensors_at(const ade_tensor_set *set, size_t index);      /* sorted by name */
+const ade_tensor *ade__tensors_at(const ade_tensor_set *set, size_t index);       /* sorted by name */
 const ade_tensor *ade__tensors_find(const ade_tensor_set *set, const char *name); /* NULL when absent */
 
 /* The files behind the set (shards and index), for the model's hash. */

@@ -8,10 +8,10 @@
  *   lowercase, strip_accents, tokenize_chinese_chars
  *     BertTokenizer (Fast)    tokenizer_config.json, else the defaults true, null, true; never tokenizer.json
  *     PreTrainedTokenizerFast tokenizer.json alone
- *   names of special tokens   tokenizer_config.json; special_tokens_map.json goes before it, unless tokenizer_config.json
- *                             has added_tokens_decoder
- *   added tokens              tokenizer.json, then added_tokens_decoder; without that key, added_tokens.json
- *   truncation, padding       nobody: tokenizer.json's are what the training run last used
+ *   names of special tokens   tokenizer_config.json; special_tokens_map.json goes before it, unless
+ * tokenizer_config.json has added_tokens_decoder added tokens              tokenizer.json, then added_tokens_decoder;
+ * without that key, added_tokens.json truncation, padding       nobody: tokenizer.json's are what the training run last
+ * used
  */
 #define _GNU_SOURCE
 #include "config.h"
@@ -59,8 +59,7 @@ typedef struct work {
     char                 reason[400];
 } work;
 
-#define BAD_FILE(w, status, name, format, ...) \
-    ade__fail(status, "%s/%s: " format, (w)->folder, name, __VA_ARGS__)
+#define BAD_FILE(w, status, name, format, ...) ade__fail(status, "%s/%s: " format, (w)->folder, name, __VA_ARGS__)
 #define BAD(w, name, format, ...) BAD_FILE(w, ADE_BAD_MODEL, name, format, __VA_ARGS__)
 
 #define TOKENIZER "tokenizer.json"
@@ -94,8 +93,10 @@ static ade_status check_type(const work *w, const char *part, const char *wanted
     const char   *type = json_string_value(json_object_get(object, "type"));
     *out = object;
     if (!type || strcmp(type, wanted) != 0)
-        return BAD_FILE(w, ADE_UNSUPPORTED, TOKENIZER, "\"%s\" is %s; adesieve knows %s alone: choose a checkpoint with a "
-                        "BERT tokenizer", part, type ? type : "absent", wanted);
+        return BAD_FILE(w, ADE_UNSUPPORTED, TOKENIZER,
+                        "\"%s\" is %s; adesieve knows %s alone: choose a checkpoint with a "
+                        "BERT tokenizer",
+                        part, type ? type : "absent", wanted);
     return ADE_OK;
 }
 
@@ -106,16 +107,20 @@ static ade_status vocabulary_from_json(work *w) {
     const char   *key, *type = json_string_value(json_object_get(model, "type"));
     json_t       *id;
     if ((!type && !json_object_get(model, "continuing_subword_prefix")) || (type && strcmp(type, "WordPiece") != 0))
-        return BAD_FILE(w, ADE_UNSUPPORTED, TOKENIZER, "\"model\" is %s; adesieve knows WordPiece alone: choose a "
-                        "checkpoint with a BERT tokenizer", type ? type : "absent");
+        return BAD_FILE(w, ADE_UNSUPPORTED, TOKENIZER,
+                        "\"model\" is %s; adesieve knows WordPiece alone: choose a "
+                        "checkpoint with a BERT tokenizer",
+                        type ? type : "absent");
     vocab = json_object_get(model, "vocab");
     if (!json_is_object(vocab) || json_object_size(vocab) == 0)
         return BAD(w, TOKENIZER, "\"model\" has no object \"vocab\" with entries; download the %s again", "file");
     json_object_foreach((json_t *)(uintptr_t)vocab, key, id) {
         json_int_t number = json_integer_value(id);
         if (!json_is_integer(id) || number < 0 || number >= MAX_VOCABULARY)
-            return BAD(w, TOKENIZER, "the vocabulary's entry \"%s\" has an id that is not a whole number from 0 to %d; "
-                       "download the file again", key, MAX_VOCABULARY - 1);
+            return BAD(w, TOKENIZER,
+                       "the vocabulary's entry \"%s\" has an id that is not a whole number from 0 to %d; "
+                       "download the file again",
+                       key, MAX_VOCABULARY - 1);
         if ((size_t)number >= w->made.n_vocab) w->made.n_vocab = (size_t)number + 1;
     }
     w->vocab = ade__calloc(w->made.n_vocab, sizeof *w->vocab);
@@ -123,8 +128,9 @@ static ade_status vocabulary_from_json(work *w) {
     json_object_foreach((json_t *)(uintptr_t)vocab, key, id) {
         ade_text *entry = &w->vocab[json_integer_value(id)];
         if (entry->data)
-            return BAD(w, TOKENIZER, "the vocabulary gives \"%s\" and \"%s\" the same id, %lld; download the file again",
-                       entry->data, key, (long long)json_integer_value(id));
+            return BAD(w, TOKENIZER,
+                       "the vocabulary gives \"%s\" and \"%s\" the same id, %lld; download the file again", entry->data,
+                       key, (long long)json_integer_value(id));
         *entry = (ade_text){key, strlen(key)};
     }
     if ((value = json_object_get(model, "unk_token"))) {
@@ -152,8 +158,10 @@ static ade_status vocabulary_from_text(work *w) {
     size_t size, line = 1;
     ADE_TRY(ade__folder_read(w->folder, "vocab.txt", MAX_LARGE_FILE, &w->used, &w->vocab_text, &size));
     if (!w->vocab_text)
-        return ade__fail(ADE_BAD_MODEL, "%s: holds neither " TOKENIZER " nor vocab.txt, so texts cannot be turned into "
-                         "token ids; copy them from the model that was fine-tuned", w->folder);
+        return ade__fail(ADE_BAD_MODEL,
+                         "%s: holds neither " TOKENIZER " nor vocab.txt, so texts cannot be turned into "
+                         "token ids; copy them from the model that was fine-tuned",
+                         w->folder);
     size_t valid = ade__utf8_valid(w->vocab_text, size);
     for (size_t i = 0; i < valid && valid < size; i++)
         line += w->vocab_text[i] == '\n' || (w->vocab_text[i] == '\r' && w->vocab_text[i + 1] != '\n');
@@ -165,7 +173,8 @@ static ade_status vocabulary_from_text(work *w) {
         if (w->made.n_vocab == MAX_VOCABULARY)
             return BAD(w, "vocab.txt", "has more than %d lines, more than any vocabulary; download it again",
                        MAX_VOCABULARY);
-        if (ade__reserve(&w->vocab, &w->vocab_capacity, w->made.n_vocab + 1, sizeof *w->vocab)) return ADE_OUT_OF_MEMORY;
+        if (ade__reserve(&w->vocab, &w->vocab_capacity, w->made.n_vocab + 1, sizeof *w->vocab))
+            return ADE_OUT_OF_MEMORY;
         w->vocab[w->made.n_vocab++] = (ade_text){w->vocab_text + at, end - at};
         at = end + (end + 1 < size && w->vocab_text[end] == '\r' && w->vocab_text[end + 1] == '\n' ? 2 : 1);
     }
@@ -178,8 +187,8 @@ static ade_status vocabulary_from_text(work *w) {
 static ade_status find_class(work *w) {
     static const char *const BERT_LIKE[] = {"BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer",
                                             "MobileBertTokenizer"};
-    const char   *file = CONFIG;
-    const json_t *value = json_object_get(w->config, "tokenizer_class");
+    const char              *file = CONFIG;
+    const json_t            *value = json_object_get(w->config, "tokenizer_class");
     if (!value || json_is_null(value)) {
         file = "config.json";
         value = json_object_get(w->model_config, "tokenizer_class");
@@ -191,14 +200,18 @@ static ade_status find_class(work *w) {
     w->generic = !strcmp(w->class_name, "PreTrainedTokenizerFast") || !strcmp(w->class_name, "TokenizersBackend");
     if (w->generic) {
         if (w->tokenizer) return ADE_OK;
-        return BAD(w, file, "\"tokenizer_class\" is %s, which needs " TOKENIZER ", and the folder has none; copy it from "
-                   "the model that was fine-tuned", w->class_name);
+        return BAD(w, file,
+                   "\"tokenizer_class\" is %s, which needs " TOKENIZER ", and the folder has none; copy it from "
+                   "the model that was fine-tuned",
+                   w->class_name);
     }
     if (size > 4 && !strcmp(w->class_name + size - 4, "Fast")) size -= 4;
     for (size_t i = 0; i < sizeof BERT_LIKE / sizeof *BERT_LIKE; i++)
         if (strlen(BERT_LIKE[i]) == size && !strncmp(w->class_name, BERT_LIKE[i], size)) return ADE_OK;
-    return BAD_FILE(w, ADE_UNSUPPORTED, file, "\"tokenizer_class\" is %s; adesieve knows BertTokenizer and its fast form: "
-                    "choose a checkpoint with a BERT tokenizer", w->class_name);
+    return BAD_FILE(w, ADE_UNSUPPORTED, file,
+                    "\"tokenizer_class\" is %s; adesieve knows BertTokenizer and its fast form: "
+                    "choose a checkpoint with a BERT tokenizer",
+                    w->class_name);
 }
 
 static ade_status read_normalizer(work *w, bool *lowercase) {
@@ -209,8 +222,10 @@ static ade_status read_normalizer(work *w, bool *lowercase) {
     ADE_TRY(read_bool(w, TOKENIZER, normalizer, "handle_chinese_chars", true, &w->made.handle_chinese_chars));
     ADE_TRY(read_bool(w, TOKENIZER, normalizer, "lowercase", true, lowercase));
     strip = json_object_get(normalizer, "strip_accents");
-    if (!strip || json_is_null(strip)) w->made.strip_accents = *lowercase;
-    else ADE_TRY(read_bool(w, TOKENIZER, normalizer, "strip_accents", true, &w->made.strip_accents));
+    if (!strip || json_is_null(strip))
+        w->made.strip_accents = *lowercase;
+    else
+        ADE_TRY(read_bool(w, TOKENIZER, normalizer, "strip_accents", true, &w->made.strip_accents));
     return ADE_OK;
 }
 
@@ -225,22 +240,28 @@ static ade_status decide_casing(work *w) {
         const json_t *strip = json_object_get(w->config, "strip_accents");
         ADE_TRY(read_bool(w, CONFIG, w->config, "do_lower_case", true, &w->made.lowercase));
         ADE_TRY(read_bool(w, CONFIG, w->config, "tokenize_chinese_chars", true, &w->made.handle_chinese_chars));
-        if (!strip || json_is_null(strip)) w->made.strip_accents = w->made.lowercase; /* null: as the casing */
-        else ADE_TRY(read_bool(w, CONFIG, w->config, "strip_accents", true, &w->made.strip_accents));
+        if (!strip || json_is_null(strip))
+            w->made.strip_accents = w->made.lowercase; /* null: as the casing */
+        else
+            ADE_TRY(read_bool(w, CONFIG, w->config, "strip_accents", true, &w->made.strip_accents));
     }
     subject = w->made.lowercase ? "Texts are lower-cased" : "Texts keep their capitals";
     const char *value = w->made.lowercase ? "true" : "false";
     if (w->generic)
-        snprintf(w->reason, sizeof w->reason, "%s: \"lowercase\" is %s in " TOKENIZER ", which alone decides for "
-                 "tokenizer_class %s", subject, value, w->class_name);
+        snprintf(w->reason, sizeof w->reason,
+                 "%s: \"lowercase\" is %s in " TOKENIZER ", which alone decides for "
+                 "tokenizer_class %s",
+                 subject, value, w->class_name);
     else if (json_object_get(w->config, "do_lower_case"))
         snprintf(w->reason, sizeof w->reason, "%s: \"do_lower_case\" is %s in " CONFIG "%s", subject, value,
-                 w->tokenizer && there != w->made.lowercase
-                     ? ", which goes before " TOKENIZER " (that says the opposite), as in transformers" : "");
+                 w->tokenizer && there != w->made.lowercase ? ", which goes before " TOKENIZER
+                                                              " (that says the opposite), as in transformers"
+                                                            : "");
     else
         snprintf(w->reason, sizeof w->reason, "%s: %s, and the default of %s is true%s", subject,
                  w->config ? CONFIG " does not say \"do_lower_case\"" : "there is no " CONFIG, w->class_name,
-                 w->tokenizer && !there ? ", which goes before \"lowercase\": false in " TOKENIZER ", as in transformers"
+                 w->tokenizer && !there ? ", which goes before \"lowercase\": false in " TOKENIZER
+                                          ", as in transformers"
                                         : "");
     return ADE_OK;
 }
@@ -248,17 +269,18 @@ static ade_status decide_casing(work *w) {
 /* ---- [CLS] text [SEP] -------------------------------------------------------------------------------------------- */
 
 static ade_status bad_template(const work *w, const char *what) {
-    return BAD_FILE(w, ADE_UNSUPPORTED, TOKENIZER, "\"post_processor\" %s; adesieve knows the form [CLS] text [SEP] alone: "
-                    "choose a checkpoint with a BERT tokenizer", what);
+    return BAD_FILE(w, ADE_UNSUPPORTED, TOKENIZER,
+                    "\"post_processor\" %s; adesieve knows the form [CLS] text [SEP] alone: "
+                    "choose a checkpoint with a BERT tokenizer",
+                    what);
 }
 
 /* The id that the post-processor writes for `name` must be the vocabulary's. */
 static ade_status check_special_id(const work *w, const char *name, const json_t *id) {
     json_int_t number = json_integer_value(id);
-    if (!json_is_integer(id) || number < 0 || (uint64_t)number >= w->made.n_vocab ||
-        !text_is(w->vocab[number], name))
-        return BAD(w, TOKENIZER, "\"post_processor\" gives %s another id than the vocabulary does; download the file again",
-                   name);
+    if (!json_is_integer(id) || number < 0 || (uint64_t)number >= w->made.n_vocab || !text_is(w->vocab[number], name))
+        return BAD(w, TOKENIZER,
+                   "\"post_processor\" gives %s another id than the vocabulary does; download the file again", name);
     return ADE_OK;
 }
 
@@ -286,8 +308,10 @@ static ade_status read_post_processor(work *w, const char **cls, const char **se
         return check_special_id(w, *sep, json_array_get(s, 1));
     }
     if (strcmp(type, "TemplateProcessing") != 0)
-        return BAD_FILE(w, ADE_UNSUPPORTED, TOKENIZER, "\"post_processor\" is %s; adesieve knows TemplateProcessing and "
-                        "BertProcessing alone: choose a checkpoint with a BERT tokenizer", type);
+        return BAD_FILE(w, ADE_UNSUPPORTED, TOKENIZER,
+                        "\"post_processor\" is %s; adesieve knows TemplateProcessing and "
+                        "BertProcessing alone: choose a checkpoint with a BERT tokenizer",
+                        type);
     const json_t *single = json_object_get(post, "single");
     const json_t *middle = json_object_get(json_array_get(single, 1), "Sequence");
     const char   *which = json_string_value(json_object_get(middle, "id"));
@@ -340,7 +364,11 @@ static ade_status put_added(work *w, const ade_added_token *token) {
     ade_added_token *old = find_added(w, token);
     if (token->content_size == 0) return ADE_OK;
     if (old) {
+        /* The reference keeps a special token, once added, on the list (raw or normalized text) that it is on. */
+        bool stays = old->special, normalized = old->normalized;
         *old = *token;
+        old->special |= stays;
+        if (stays) old->normalized = normalized;
         return ADE_OK;
     }
     if (w->made.n_added == MAX_ADDED) return too_many(w);
@@ -372,10 +400,12 @@ static ade_status tokens_of_tokenizer_json(work *w, bool declare_them) {
         const json_t   *entry = json_array_get(list, i);
         ADE_TRY(read_token(w, TOKENIZER, entry, false, &token));
         id = json_object_get(entry, "id");
-        if (!json_is_integer(id)) return BAD(w, TOKENIZER, "the added token \"%s\" has no id; correct the file",
-                                             token.content);
-        if (declare_them) ADE_TRY(declare(w, (int64_t)json_integer_value(id), &token));
-        else ADE_TRY(put_added(w, &token));
+        if (!json_is_integer(id))
+            return BAD(w, TOKENIZER, "the added token \"%s\" has no id; correct the file", token.content);
+        if (declare_them)
+            ADE_TRY(declare(w, (int64_t)json_integer_value(id), &token));
+        else
+            ADE_TRY(put_added(w, &token));
     }
     return ADE_OK;
 }
@@ -398,16 +428,20 @@ static ade_status declare_tokens(work *w, const json_t *decoder, const json_t *c
         json_object_foreach((json_t *)(uintptr_t)decoder, key, value) {
             size_t digits = strspn(key, "0123456789");
             if (digits == 0 || digits > 9 || key[digits] || !json_is_object(value))
-                return BAD(w, CONFIG, "\"added_tokens_decoder\" has the entry \"%s\", which is not an id with an object; "
-                           "correct the file", key);
+                return BAD(w, CONFIG,
+                           "\"added_tokens_decoder\" has the entry \"%s\", which is not an id with an object; "
+                           "correct the file",
+                           key);
             ADE_TRY(read_token(w, CONFIG, value, false, &token));
             ADE_TRY(declare(w, atol(key), &token));
         }
     } else {
         json_object_foreach(w->added_file, key, value) {
             if (!json_is_integer(value) || json_integer_value(value) < 0)
-                return BAD(w, "added_tokens.json", "\"%s\" has an id that is not a whole number of 0 or more; correct the "
-                           "file", key);
+                return BAD(w, "added_tokens.json",
+                           "\"%s\" has an id that is not a whole number of 0 or more; correct the "
+                           "file",
+                           key);
             bool special = is_special_name(key, values, w->additional);
             token = (ade_added_token){
                 .content = key, .content_size = strlen(key), .normalized = !special, .special = special};
@@ -423,7 +457,8 @@ static ade_status declare_tokens(work *w, const json_t *decoder, const json_t *c
 static ade_status join_additional(work *w, const char *file, const json_t *object) {
     const json_t *list = json_object_get(object, "additional_special_tokens");
     if (!list || json_is_null(list)) return ADE_OK;
-    if (!json_is_array(list)) return BAD(w, file, "\"%s\" is not a list; correct the file", "additional_special_tokens");
+    if (!json_is_array(list))
+        return BAD(w, file, "\"%s\" is not a list; correct the file", "additional_special_tokens");
     if (json_array_size(list) > MAX_ADDED) return too_many(w);
     if (json_array_extend(w->additional, (json_t *)(uintptr_t)list) != 0)
         return ade__fail(ADE_OUT_OF_MEMORY, "out of memory: a list could not be extended");
@@ -431,12 +466,12 @@ static ade_status join_additional(work *w, const char *file, const json_t *objec
 }
 
 /* Each special token as the files give it: a text, an object, null (it has none) or NULL (nothing is said). */
-static ade_status special_values(work *w, bool use_map, const json_t *values[N_SPECIALS], const char *files[N_SPECIALS]) {
+static ade_status special_values(work *w, const json_t *values[N_SPECIALS], const char *files[N_SPECIALS]) {
     const json_t *value;
     for (int i = 0; i < N_SPECIALS; i++) {
         files[i] = CONFIG;
         values[i] = json_object_get(w->config, SPECIAL_KEYS[i]);
-        if (use_map && (value = json_object_get(w->special, SPECIAL_KEYS[i]))) {
+        if ((value = json_object_get(w->special, SPECIAL_KEYS[i]))) {
             values[i] = value;
             files[i] = "special_tokens_map.json";
         }
@@ -446,14 +481,14 @@ static ade_status special_values(work *w, bool use_map, const json_t *values[N_S
     w->additional = json_array();
     if (!w->additional) return ade__fail(ADE_OUT_OF_MEMORY, "out of memory: a list could not be made");
     ADE_TRY(join_additional(w, CONFIG, w->config));
-    return use_map ? join_additional(w, "special_tokens_map.json", w->special) : ADE_OK;
+    return join_additional(w, "special_tokens_map.json", w->special);
 }
 
 static ade_status read_tokens(work *w, const char *names[N_SPECIALS]) {
     const json_t *decoder = json_object_get(w->config, "added_tokens_decoder");
     const json_t *values[N_SPECIALS];
     const char   *files[N_SPECIALS];
-    ADE_TRY(special_values(w, decoder == NULL, values, files));
+    ADE_TRY(special_values(w, values, files));
     ADE_TRY(tokens_of_tokenizer_json(w, false));
     ADE_TRY(declare_tokens(w, decoder, values));
     for (size_t i = 0; i < w->n_declared; i++) {
@@ -470,23 +505,26 @@ static ade_status read_tokens(work *w, const char *names[N_SPECIALS]) {
             ADE_TRY(read_token(w, files[i], values[i], true, &token));
         } else {
             if (w->generic || !BERT_NAMES[i]) continue;
-            token = (ade_added_token){
-                .content = BERT_NAMES[i], .content_size = strlen(BERT_NAMES[i]), .special = true};
+            token = (ade_added_token){.content = BERT_NAMES[i], .content_size = strlen(BERT_NAMES[i]), .special = true};
             /* transformers would append a default that the vocabulary lacks, with an id that no weight belongs to */
             if (find_in_vocabulary(w, BERT_NAMES[i]) < 0) continue;
         }
         names[i] = token.content;
         ade_added_token *old = find_added(w, &token);
-        if (old) old->special = true;
-        else ADE_TRY(put_added(w, &token));
+        if (old)
+            old->special = true;
+        else
+            ADE_TRY(put_added(w, &token));
     }
     for (size_t i = 0; i < json_array_size(w->additional); i++) {
         const json_t   *value = json_array_get(w->additional, i);
         ade_added_token token;
         ADE_TRY(read_token(w, CONFIG, value, true, &token));
         ade_added_token *old = find_added(w, &token);
-        if (old && json_is_string(value)) old->special = true;
-        else ADE_TRY(put_added(w, &token));
+        if (old && json_is_string(value))
+            old->special = true;
+        else
+            ADE_TRY(put_added(w, &token));
     }
     return ADE_OK;
 }
@@ -509,9 +547,13 @@ static ade_status check_required(const work *w) {
     bool bom = w->made.n_vocab > 0 && w->vocab[0].size >= 3 && !memcmp(w->vocab[0].data, "\xef\xbb\xbf", 3);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (find_in_vocabulary(w, names[i]) < 0)
-            return BAD(w, w->source, "the vocabulary has no entry \"%s\"%s; take the tokenizer files of the model that was "
-                       "fine-tuned", names[i], bom ? " (the first line begins with a byte-order mark, which belongs to "
-                       "the entry: remove it)" : "");
+            return BAD(w, w->source,
+                       "the vocabulary has no entry \"%s\"%s; take the tokenizer files of the model that was "
+                       "fine-tuned",
+                       names[i],
+                       bom ? " (the first line begins with a byte-order mark, which belongs to "
+                             "the entry: remove it)"
+                           : "");
     return ADE_OK;
 }
 
@@ -520,16 +562,21 @@ static void report(const work *w) {
     const json_t *padding = json_object_get(w->tokenizer, "padding");
     size_t        capitals = 0, example = 0;
     if (json_is_object(truncation))
-        ade__log(w->log, ADE_LOG_INFO, "%s/" TOKENIZER ": its truncation (max_length %lld) is ignored, as in transformers",
-                 w->folder, (long long)json_integer_value(json_object_get(truncation, "max_length")));
+        ade__log(w->log, ADE_LOG_INFO,
+                 "%s/" TOKENIZER ": its truncation (max_length %lld) is ignored, as in transformers", w->folder,
+                 (long long)json_integer_value(json_object_get(truncation, "max_length")));
     if (json_is_object(padding))
         ade__log(w->log, ADE_LOG_INFO, "%s/" TOKENIZER ": its padding is ignored, as in transformers", w->folder);
     if (json_is_true(json_object_get(w->config, "split_special_tokens")))
-        ade__log(w->log, ADE_LOG_WARNING, "%s/" CONFIG ": \"split_special_tokens\" is ignored; it is an option of the "
-                 "session", w->folder);
+        ade__log(w->log, ADE_LOG_WARNING,
+                 "%s/" CONFIG ": \"split_special_tokens\" is ignored; it is an option of the "
+                 "session",
+                 w->folder);
     if (find_in_vocabulary(w, w->made.unk_token) < 0)
-        ade__log(w->log, ADE_LOG_WARNING, "%s/%s: the vocabulary has no entry \"%s\"; a text with an unknown word will be "
-                 "an error", w->folder, w->source, w->made.unk_token);
+        ade__log(w->log, ADE_LOG_WARNING,
+                 "%s/%s: the vocabulary has no entry \"%s\"; a text with an unknown word will be "
+                 "an error",
+                 w->folder, w->source, w->made.unk_token);
     for (size_t i = 0; w->made.lowercase && i < w->made.n_vocab; i++) {
         ade_text token = w->vocab[i];
         if (token.size > 1 && token.data[0] == '[' && token.data[token.size - 1] == ']') continue; /* "[unused1]" */
@@ -538,15 +585,16 @@ static void report(const work *w) {
         if (capital && capitals++ == 0) example = i;
     }
     if (capitals > 0)
-        ade__log(w->log, ADE_LOG_WARNING, "%s/%s: %zu entries of the vocabulary have capitals (\"%.*s\"), but texts are "
-                 "lower-cased and never reach them; that is right only if the model was fine-tuned so. %s.", w->folder,
-                 w->source, capitals, (int)(w->vocab[example].size < 40 ? w->vocab[example].size : 40),
+        ade__log(w->log, ADE_LOG_WARNING,
+                 "%s/%s: %zu entries of the vocabulary have capitals (\"%.*s\"), but texts are "
+                 "lower-cased and never reach them; that is right only if the model was fine-tuned so. %s.",
+                 w->folder, w->source, capitals, (int)(w->vocab[example].size < 40 ? w->vocab[example].size : 40),
                  w->vocab[example].data, w->reason);
 }
 
 static int by_bytes(const void *a, const void *b) {
     const ade_text *x = a, *y = b;
-    int             order = memcmp(x->data ? x->data : "", y->data ? y->data : "", x->size < y->size ? x->size : y->size);
+    int order = memcmp(x->data ? x->data : "", y->data ? y->data : "", x->size < y->size ? x->size : y->size);
     return order ? order : x->size < y->size ? -1 : x->size > y->size;
 }
 
@@ -560,19 +608,23 @@ static ade_status check_new_ids(work *w, const ade_tokenizer *tokenizer) {
         int64_t                id = w->declared[i].id;
         const char            *there = id >= 0 && id < INT32_MAX ? ade__tokenizer_token(tokenizer, (int32_t)id) : NULL;
         if (!there || strcmp(there, token->content) != 0)
-            ade__log(w->log, ADE_LOG_WARNING, "%s: the added token \"%s\" declares the id %lld, which the vocabulary does "
-                     "not give it; the vocabulary counts, as in transformers", w->folder, token->content, (long long)id);
+            ade__log(w->log, ADE_LOG_WARNING,
+                     "%s: the added token \"%s\" declares the id %lld, which the vocabulary does "
+                     "not give it; the vocabulary counts, as in transformers",
+                     w->folder, token->content, (long long)id);
     }
     qsort(w->vocab, w->made.n_vocab, sizeof *w->vocab, by_bytes);
     for (size_t i = 0; i < w->made.n_vocab; i++)
-        distinct += w->vocab[i].data && (i == 0 || !w->vocab[i - 1].data || by_bytes(&w->vocab[i - 1], &w->vocab[i]) != 0);
+        distinct +=
+            w->vocab[i].data && (i == 0 || !w->vocab[i - 1].data || by_bytes(&w->vocab[i - 1], &w->vocab[i]) != 0);
     if (distinct == w->made.n_vocab) return ADE_OK;
     for (size_t i = 0; i < w->made.n_added; i++) {
         ade_text key = {w->added[i].content, w->added[i].content_size};
         if (!bsearch(&key, w->vocab, w->made.n_vocab, sizeof *w->vocab, by_bytes))
-            return BAD(w, w->source, "the vocabulary has %zu ids but %zu distinct entries, so the id of the added token "
-                       "\"%s\" is not clear; remove duplicates and gaps", w->made.n_vocab, distinct,
-                       w->added[i].content);
+            return BAD(w, w->source,
+                       "the vocabulary has %zu ids but %zu distinct entries, so the id of the added token "
+                       "\"%s\" is not clear; remove duplicates and gaps",
+                       w->made.n_vocab, distinct, w->added[i].content);
     }
     return ADE_OK;
 }
@@ -583,7 +635,7 @@ static ade_status read_files(work *w) {
     ADE_TRY(ade__json_read(folder, TOKENIZER, MAX_LARGE_FILE, 0, &w->used, &w->tokenizer));
     /* 1000000000000000019884624838656 is too much for jansson's integers */
     ADE_TRY(ade__json_read(folder, CONFIG, MAX_SMALL_FILE, JSON_DECODE_INT_AS_REAL, &w->used, &w->config));
-    if (!json_object_get(w->config, "added_tokens_decoder")) {
+    if (!json_object_get(w->config, "added_tokens_decoder")) { /* it makes these two files void */
         ADE_TRY(ade__json_read(folder, "special_tokens_map.json", MAX_SMALL_FILE, 0, &w->used, &w->special));
         ADE_TRY(ade__json_read(folder, "added_tokens.json", MAX_SMALL_FILE, 0, &w->used, &w->added_file));
     }
@@ -648,8 +700,10 @@ ade_status ade__tokenizer_files_read(const char *folder, const ade_log *log, ade
     ade__free(w.added);
     ade__free(w.declared);
     ade__used_files_clear(&w.used);
-    if (status == ADE_OK) *out = files;
-    else ade__tokenizer_files_clear(&files);
+    if (status == ADE_OK)
+        *out = files;
+    else
+        ade__tokenizer_files_clear(&files);
     return status;
 }
 

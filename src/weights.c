@@ -53,7 +53,8 @@ static void write_shape(char *text, size_t capacity, int32_t rank, const int64_t
 
 static ade_status missing(const mapper *m, const char *base, bool in_encoder) {
     bool head = !in_encoder || !strncmp(base, "pooler", 6);
-    return ade__fail(ADE_BAD_MODEL, "the weights have no tensor \"%s%s%s\"; %s", m->module, in_encoder ? m->bert : "", base,
+    return ade__fail(ADE_BAD_MODEL, "the weights have no tensor \"%s%s%s\"; %s", m->module, in_encoder ? m->bert : "",
+                     base,
                      head ? "a checkpoint without its trained classifier would give random scores: fine-tune it for "
                             "sentence classification, or take the checkpoint that was saved afterwards"
                           : "the checkpoint is incomplete, or config.json belongs to another one: download the folder "
@@ -70,19 +71,24 @@ static ade_status take(mapper *m, const char *base, bool in_encoder, int64_t row
         char is[200], must[64];
         write_shape(is, sizeof is, tensor->rank, tensor->shape);
         write_shape(must, sizeof must, rank, wanted);
-        return ade__fail(ADE_BAD_MODEL, "%s: tensor \"%s\" has the shape %s, but config.json asks for %s; the two belong to "
-                         "different models: download the folder again", tensor->file, tensor->name, is, must);
+        return ade__fail(ADE_BAD_MODEL,
+                         "%s: tensor \"%s\" has the shape %s, but config.json asks for %s; the two belong to "
+                         "different models: download the folder again",
+                         tensor->file, tensor->name, is, must);
     }
     if (tensor->dtype != ADE_ST_F32 && tensor->dtype != ADE_ST_F16 && tensor->dtype != ADE_ST_BF16 &&
         tensor->dtype != ADE_ST_F64)
-        return ade__fail(ADE_UNSUPPORTED, "%s: tensor \"%s\" is of type %s; adesieve reads F32, F16, BF16 and F64: save the "
-                         "model in one of them (quantized checkpoints are not supported)", tensor->file, tensor->name,
-                         tensor->dtype_name);
+        return ade__fail(ADE_UNSUPPORTED,
+                         "%s: tensor \"%s\" is of type %s; adesieve reads F32, F16, BF16 and F64: save the "
+                         "model in one of them (quantized checkpoints are not supported)",
+                         tensor->file, tensor->name, tensor->dtype_name);
     size_t index = (size_t)(tensor - ade__tensors_at(m->set, 0));
     m->used[index] = true;
     m->map->n_parameters += (uint64_t)rows * (uint64_t)(rank == 2 ? columns : 1);
-    if (!m->map->weights_type) m->map->weights_type = tensor->dtype_name;
-    else if (strcmp(m->map->weights_type, tensor->dtype_name) != 0) m->map->weights_type = "mixed";
+    if (!m->map->weights_type)
+        m->map->weights_type = tensor->dtype_name;
+    else if (strcmp(m->map->weights_type, tensor->dtype_name) != 0)
+        m->map->weights_type = "mixed";
     *out = tensor;
     return ADE_OK;
 }
@@ -140,8 +146,8 @@ static ade_status check_twins(const mapper *m) {
         if (!m->used[i] || strlen(tensor->name) >= NAME_CAPACITY - 8 || !old_spelling(tensor->name, old)) continue;
         twin = ade__tensors_find(m->set, old);
         if (twin && twin != tensor)
-            return ade__fail(ADE_BAD_MODEL, "%s: holds both \"%s\" and its old spelling \"%s\"; remove one", tensor->file,
-                             tensor->name, twin->name);
+            return ade__fail(ADE_BAD_MODEL, "%s: holds both \"%s\" and its old spelling \"%s\"; remove one",
+                             tensor->file, tensor->name, twin->name);
     }
     return ADE_OK;
 }
@@ -159,7 +165,8 @@ static void report_unused(const mapper *m, const ade_log *log) {
         }
     }
     if (n > 0)
-        ade__log(log, ADE_LOG_WARNING, "%zu tensor%s of the checkpoint %s no part in classification and %s ignored: %s%s", n,
+        ade__log(log, ADE_LOG_WARNING,
+                 "%zu tensor%s of the checkpoint %s no part in classification and %s ignored: %s%s", n,
                  n == 1 ? "" : "s", n == 1 ? "has" : "have", n == 1 ? "is" : "are", list, n > 5 ? ", .." : "");
 }
 
@@ -189,8 +196,10 @@ ade_status ade__weights_map(const ade_tensor_set *set, const ade_model_config *c
     if (status == ADE_OK) report_unused(&m, log);
 done:
     ade__free(m.used);
-    if (status == ADE_OK) *out = map;
-    else ade__weights_clear(&map);
+    if (status == ADE_OK)
+        *out = map;
+    else
+        ade__weights_clear(&map);
     return status;
 }
 
@@ -244,7 +253,7 @@ static uint32_t block_from_f64(const void *source, float *dst, size_t n) {
     double   values[BLOCK];
     uint32_t bad = 0;
     memcpy(values, source, n * sizeof *values);
-    for (size_t i = 0; i < n; i++) { /* rare: need not be fast */
+    for (size_t i = 0; i < n; i++) {                 /* rare: need not be fast */
         int fits = fabs(values[i]) < 0x1.ffffffp127; /* from here up a double rounds to infinity; false for NaN */
         bad |= !fits;
         dst[i] = fits ? (float)values[i] : 0;
@@ -265,9 +274,14 @@ static ade_status refuse_value(const ade_tensor *tensor, size_t index, const cha
         memcpy(&half, source, sizeof half);
         value = (double)(tensor->dtype == ADE_ST_F16 ? ade__f32_from_f16(half) : ade__f32_from_bf16(half));
     }
-    return ade__fail(ADE_BAD_MODEL, "%s: tensor \"%s\" holds the value %s at index %zu, with which no score can be "
-                     "computed; the file is damaged or training failed: take another checkpoint", tensor->file,
-                     tensor->name, isnan(value) ? "NaN" : isinf(value) ? "infinity" : "too large for fp32", index);
+    return ade__fail(ADE_BAD_MODEL,
+                     "%s: tensor \"%s\" holds the value %s at index %zu, with which no score can be "
+                     "computed; the file is damaged or training failed: take another checkpoint",
+                     tensor->file, tensor->name,
+                     isnan(value)   ? "NaN"
+                     : isinf(value) ? "infinity"
+                                    : "too large for fp32",
+                     index);
 }
 
 ade_status ade__tensor_to_f32(const ade_tensor *tensor, float *dst) {
@@ -283,7 +297,8 @@ ade_status ade__tensor_to_f32(const ade_tensor *tensor, float *dst) {
     case ADE_ST_OTHER: break;
     }
     if (!block)
-        return ade__fail(ADE_UNSUPPORTED, "%s: tensor \"%s\" is of type %s, which holds no real numbers that adesieve reads",
+        return ade__fail(ADE_UNSUPPORTED,
+                         "%s: tensor \"%s\" is of type %s, which holds no real numbers that adesieve reads",
                          tensor->file, tensor->name, tensor->dtype_name);
     for (size_t at = 0, count = tensor->size / size; at < count; at += BLOCK) {
         size_t n = count - at < BLOCK ? count - at : BLOCK;

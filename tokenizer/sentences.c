@@ -29,23 +29,23 @@ typedef struct word {
 
 typedef struct candidate {
     const unsigned char *text;
-    size_t     size;
-    size_t     sentence; /* first byte of the sentence that may end here */
-    size_t     mark;     /* the run of terminators begins here */
-    size_t     end;      /* behind the run and what closes with it */
-    size_t     next;     /* first byte of the next word */
-    char       terminator; /* the run's last: . ! ? or 'e' for an ellipsis */
-    size_t     dots;       /* terminators in the run */
-    int        bracketed;  /* inside a bracket that is closed further on, and that did not open the sentence */
-    int        closed_bracket; /* the run is followed at once by a closing bracket */
-    word       token;    /* before the run, without opening brackets and quotes: "i.v" of "(i.v.)" */
-    int        token_opened; /* an opening bracket or quote was taken from it */
-    int        token_first; /* it begins the sentence */
-    word       before;   /* the word before the token, without what closes it; size 0 when there is none */
-    word       after;    /* the next word, without opening brackets and quotes and what follows its letters */
-    int        after_opened; /* an opening bracket stands before it */
-    int        after_dotted; /* a period follows it at once: "E" of "E. coli" */
-    first_kind first;    /* what `after` begins with */
+    size_t               size;
+    size_t               sentence;   /* first byte of the sentence that may end here */
+    size_t               mark;       /* the run of terminators begins here */
+    size_t               end;        /* behind the run and what closes with it */
+    size_t               next;       /* first byte of the next word */
+    char                 terminator; /* the run's last: . ! ? or 'e' for an ellipsis */
+    size_t               dots;       /* terminators in the run */
+    int                  bracketed; /* inside a bracket that is closed further on, and that did not open the sentence */
+    int                  closed_bracket; /* the run is followed at once by a closing bracket */
+    word                 token;          /* before the run, without opening brackets and quotes: "i.v" of "(i.v.)" */
+    int                  token_opened;   /* an opening bracket or quote was taken from it */
+    int                  token_first;    /* it begins the sentence */
+    word                 before; /* the word before the token, without what closes it; size 0 when there is none */
+    word                 after;  /* the next word, without opening brackets and quotes and what follows its letters */
+    int                  after_opened; /* an opening bracket stands before it */
+    int                  after_dotted; /* a period follows it at once: "E" of "E. coli" */
+    first_kind           first;        /* what `after` begins with */
 } candidate;
 
 /* ---- Characters -------------------------------------------------------------------------------------------------- */
@@ -86,8 +86,8 @@ static size_t ellipsis(const unsigned char *p, const unsigned char *end) {
 static size_t opener(const unsigned char *p, const unsigned char *end) {
     if (p >= end) return 0;
     if (*p == '(' || *p == '[' || *p == '{' || *p == '"' || *p == '\'') return 1;
-    if (end - p >= 2 && p[0] == 0xc2 && p[1] == 0xab) return 2;                                        /* « */
-    if (end - p >= 2 && p[0] == 0xc2 && (p[1] == 0xbf || p[1] == 0xa1)) return 2;                       /* ¿ ¡ */
+    if (end - p >= 2 && p[0] == 0xc2 && p[1] == 0xab) return 2;                   /* « */
+    if (end - p >= 2 && p[0] == 0xc2 && (p[1] == 0xbf || p[1] == 0xa1)) return 2; /* ¿ ¡ */
     if (end - p >= 3 && p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0x98 || p[2] == 0x9c || p[2] == 0x9e)) return 3;
     return 0;
 }
@@ -96,14 +96,14 @@ static size_t opener(const unsigned char *p, const unsigned char *end) {
 static size_t closer(const unsigned char *p, const unsigned char *end) {
     if (p >= end) return 0;
     if (*p == ')' || *p == ']' || *p == '}' || *p == '"' || *p == '\'') return 1;
-    if (end - p >= 2 && p[0] == 0xc2 && p[1] == 0xbb) return 2;                                        /* » */
-    if (end - p >= 3 && p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0x99 || p[2] == 0x9d)) return 3;       /* ’ ” */
+    if (end - p >= 2 && p[0] == 0xc2 && p[1] == 0xbb) return 2;                                   /* » */
+    if (end - p >= 3 && p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0x99 || p[2] == 0x9d)) return 3; /* ’ ” */
     return 0;
 }
 
 /* Bytes of a citation such as ^(1,2) or [3-5] at p, or 0. */
 static size_t citation(const unsigned char *p, const unsigned char *end) {
-    size_t n, digits = 0, limit = (size_t)(end - p) < CITATION_LIMIT ? (size_t)(end - p) : CITATION_LIMIT;
+    size_t        n, digits = 0, limit = (size_t)(end - p) < CITATION_LIMIT ? (size_t)(end - p) : CITATION_LIMIT;
     unsigned char last;
     if (limit >= 2 && p[0] == '^' && p[1] == '(') {
         n = 2;
@@ -158,8 +158,8 @@ static first_kind kind_of(const unsigned char *p, const unsigned char *end) {
 static int compare_word(const void *key, const void *item) {
     const word *w = key;
     const char *other = *(const char *const *)item;
-    size_t n = strlen(other);
-    int order = memcmp(w->data, other, w->size < n ? w->size : n);
+    size_t      n = strlen(other);
+    int         order = memcmp(w->data, other, w->size < n ? w->size : n);
     if (order) return order;
     return (w->size > n) - (w->size < n);
 }
@@ -173,8 +173,9 @@ static int found(word w, const char *const *list, size_t n) {
 static int in_lettered(word w) {
     char lower[32];
     if (w.size > sizeof lower) return 0;
-    for (size_t i = 0; i < w.size; i++) lower[i] = w.data[i] >= 'A' && w.data[i] <= 'Z' ? (char)(w.data[i] + 32) : w.data[i];
-    return IN(((word){ lower, w.size }), list_lettered);
+    for (size_t i = 0; i < w.size; i++)
+        lower[i] = w.data[i] >= 'A' && w.data[i] <= 'Z' ? (char)(w.data[i] + 32) : w.data[i];
+    return IN(((word){lower, w.size}), list_lettered);
 }
 
 static int is_starter(const candidate *c) { return !c->after_dotted && IN(c->after, list_starters); }
@@ -221,17 +222,17 @@ static int is_dotted_letters(word w) {
 
 /* "p53", "mRNA", "pH", "c-Myc", "beta-Lactam": words that keep their small letter at the start of a sentence. */
 static int keeps_small_letter(const candidate *c) {
-    static const char *const greek[] = { "alpha", "beta", "delta", "gamma", "kappa", "lambda", "omega", "sigma", "tau" };
-    const word w = c->after;
+    static const char *const greek[] = {"alpha", "beta", "delta", "gamma", "kappa", "lambda", "omega", "sigma", "tau"};
+    const word               w = c->after;
     for (size_t i = 1; i < w.size && i < 5; i++)
         if (is_upper((unsigned char)w.data[i]) || is_digit((unsigned char)w.data[i])) return 1;
     const char *hyphen = memchr(w.data, '-', w.size);
-    return hyphen && found((word){ w.data, (size_t)(hyphen - w.data) }, greek, sizeof greek / sizeof *greek);
+    return hyphen && found((word){w.data, (size_t)(hyphen - w.data)}, greek, sizeof greek / sizeof *greek);
 }
 
 /* A small letter where a capital belongs: only words that nearly always open a clause. Sorted. */
 static int is_small_starter(word w) {
-    static const char *const words[] = { "however", "our", "the", "there", "these", "this", "we" };
+    static const char *const words[] = {"however", "our", "the", "there", "these", "this", "we"};
     return found(w, words, sizeof words / sizeof *words);
 }
 
@@ -266,7 +267,7 @@ static verdict enumerator(const candidate *c) {
     return (all_digits(w) && w.size <= 2) || is_roman_or_letter(w) ? NO_BOUNDARY : PASS;
 }
 
-/* "oedema? yes", "patients ... were": a small letter goes on, unless it is a name's ("p53", "mRNA") or a clear start. */
+/* "oedema? yes", "patients ... were": a small letter goes on, but for names ("p53", "mRNA") and clear starts. */
 static verdict small_letter(const candidate *c) {
     if (c->first != FIRST_LOWER) return PASS;
     if (c->dots > 1 || c->terminator == 'e') return NO_BOUNDARY;
@@ -281,7 +282,7 @@ static verdict small_letter(const candidate *c) {
 /* "replace? - Partial", "vs. >5": signs do not begin sentences. */
 static verdict symbol(const candidate *c) {
     if (c->first != FIRST_SYMBOL) return PASS;
-    static const char bullets[][4] = { "\xe2\x80\xa2", "\xe2\x97\x8f", "\xe2\x96\xaa", "\xe2\x96\xa0" };
+    static const char bullets[][4] = {"\xe2\x80\xa2", "\xe2\x97\x8f", "\xe2\x96\xaa", "\xe2\x96\xa0"};
     for (size_t i = 0; i < sizeof bullets / sizeof *bullets; i++)
         if (c->size - c->next >= 3 && !memcmp(c->text + c->next, bullets[i], 3)) return BOUNDARY;
     return NO_BOUNDARY;
@@ -322,9 +323,9 @@ static verdict single_letter(const candidate *c) {
     if (c->after_opened) return NO_BOUNDARY; /* "S. (Chirostilbia) species" */
     if (c->first != FIRST_UPPER) return PASS;
     if (c->token_first || c->before.size == 0) return NO_BOUNDARY;
-    static const char *const function_words[] = { "a",    "an",   "and", "as",   "by",   "due",  "for",  "from", "in",
-                                                  "of",   "on",   "or",  "than", "that", "the",  "to",   "versus",
-                                                  "vs",   "when", "whereas", "which", "while", "with" };
+    static const char *const function_words[] = {"a",      "an", "and",  "as",      "by",    "due",   "for", "from",
+                                                 "in",     "of", "on",   "or",      "than",  "that",  "the", "to",
+                                                 "versus", "vs", "when", "whereas", "which", "while", "with"};
     if (found(c->before, function_words, sizeof function_words / sizeof *function_words)) return NO_BOUNDARY;
     unsigned char first = (unsigned char)c->before.data[0];
     return is_upper(first) ? NO_BOUNDARY : BOUNDARY; /* "John F. Kennedy", but "100 U. Patient" */
@@ -340,7 +341,7 @@ static verdict may_end(const candidate *c) {
 /* "0. 05", "(55. 1%)": a number broken after its point. */
 static verdict broken_number(const candidate *c) {
     return c->first == FIRST_DIGIT && !c->after_opened && c->token.size == 1 && c->token.data[0] == '0' ? NO_BOUNDARY
-                                                                                                         : PASS;
+                                                                                                        : PASS;
 }
 
 /* "Clin Toxicol. 2007;45:203": the year of a reference. */
@@ -369,22 +370,22 @@ static const struct {
     const char *name;
     verdict (*decide)(const candidate *c);
 } rules[] = {
-    { "inside brackets", inside_brackets },
-    { "bracketed abbreviation", bracketed_abbreviation },
-    { "enumerator", enumerator },
-    { "small letter", small_letter },
-    { "symbol", symbol },
-    { "question or exclamation", question_or_exclamation },
-    { "ellipsis then capital", ellipsis_then_capital },
-    { "never final", never_final },
-    { "before number", before_number },
-    { "before name", before_name },
-    { "single letter", single_letter },
-    { "may end", may_end },
-    { "broken number", broken_number },
-    { "reference year", reference_year },
-    { "opened number", opened_number },
-    { "capital or digit", default_boundary },
+    {"inside brackets", inside_brackets},
+    {"bracketed abbreviation", bracketed_abbreviation},
+    {"enumerator", enumerator},
+    {"small letter", small_letter},
+    {"symbol", symbol},
+    {"question or exclamation", question_or_exclamation},
+    {"ellipsis then capital", ellipsis_then_capital},
+    {"never final", never_final},
+    {"before number", before_number},
+    {"before name", before_name},
+    {"single letter", single_letter},
+    {"may end", may_end},
+    {"broken number", broken_number},
+    {"reference year", reference_year},
+    {"opened number", opened_number},
+    {"capital or digit", default_boundary},
 };
 
 /* ---- The pass ---------------------------------------------------------------------------------------------------- */
@@ -403,7 +404,7 @@ static int closes_ahead(const unsigned char *text, size_t size, size_t from) {
 
 static void look_back(candidate *c) {
     const unsigned char *text = c->text;
-    size_t end = c->mark, begin = end;
+    size_t               end = c->mark, begin = end;
     while (begin > c->sentence && end - begin < WORD_LIMIT && !white_before(text + c->sentence, text + begin)) begin--;
     c->token_first = begin == c->sentence;
     size_t before = begin, n;
@@ -411,7 +412,7 @@ static void look_back(candidate *c) {
         begin += n;
         c->token_opened = 1;
     }
-    c->token = (word){ (const char *)text + begin, end - begin };
+    c->token = (word){(const char *)text + begin, end - begin};
 
     size_t space = 0;
     while (before > c->sentence && space < WORD_LIMIT && (n = white_before(text + c->sentence, text + before)) != 0) {
@@ -422,31 +423,31 @@ static void look_back(candidate *c) {
     while (begin > c->sentence && end - begin < WORD_LIMIT && !white_before(text + c->sentence, text + begin)) begin--;
     while (end > begin && !is_alnum(text[end - 1]) && text[end - 1] < 0x80) end--;
     while (begin < end && (n = opener(text + begin, text + end)) != 0) begin += n;
-    c->before = (word){ (const char *)text + begin, end - begin };
+    c->before = (word){(const char *)text + begin, end - begin};
 }
 
 static void look_ahead(candidate *c) {
     const unsigned char *text = c->text, *limit = text + c->size;
-    size_t begin = c->next, n;
+    size_t               begin = c->next, n;
     while (begin - c->next < WORD_LIMIT && (n = opener(text + begin, limit)) != 0) {
         if (text[begin] == '(' || text[begin] == '[' || text[begin] == '{') c->after_opened = 1;
         begin += n;
     }
     size_t end = begin;
-    while (end < c->size && end - begin < WORD_LIMIT && (is_alnum(text[end]) || text[end] == '-' || text[end] >= 0x80) &&
-           !white(text + end, limit))
+    while (end < c->size && end - begin < WORD_LIMIT &&
+           (is_alnum(text[end]) || text[end] == '-' || text[end] >= 0x80) && !white(text + end, limit))
         end++;
-    c->after = (word){ (const char *)text + begin, end - begin };
+    c->after = (word){(const char *)text + begin, end - begin};
     c->after_dotted = end < c->size && text[end] == '.' && end - begin == 1;
     c->first = kind_of(text + begin, limit);
 }
 
 typedef struct splitter {
     const unsigned char *text;
-    size_t     size;
-    size_t     want; /* explain: the byte asked for */
-    const char *rule;
-    int        boundary;
+    size_t               size;
+    size_t               want; /* explain: the byte asked for */
+    const char          *rule;
+    int                  boundary;
 } splitter;
 
 static verdict decide(const candidate *c, const char **rule) {
@@ -465,15 +466,15 @@ static ade_status add(ade_sentences *out, const unsigned char *text, size_t star
     while (end > start && (n = white_before(text + start, text + end)) != 0) end -= n;
     if (end == start) return ADE_OK;
     if (ade__reserve(&out->spans, &out->capacity, out->n + 1, sizeof *out->spans)) return ADE_OUT_OF_MEMORY;
-    out->spans[out->n++] = (ade_span){ (uint32_t)start, (uint32_t)end };
+    out->spans[out->n++] = (ade_span){(uint32_t)start, (uint32_t)end};
     return ADE_OK;
 }
 
 /* Finds the sentences; with out == NULL, only the answer to s->want. */
 static ade_status walk(splitter *s, ade_sentences *out) {
     const unsigned char *text = s->text, *limit = text + s->size;
-    size_t sentence = 0, i = 0, depth = 0, n;
-    int    whole_bracket = 0; /* the outermost open bracket opened the sentence */
+    size_t               sentence = 0, i = 0, depth = 0, n;
+    int                  whole_bracket = 0; /* the outermost open bracket opened the sentence */
     while ((n = white(text + sentence, limit)) != 0) sentence += n;
     i = sentence;
     while (i < s->size) {
@@ -492,7 +493,7 @@ static ade_status walk(splitter *s, ade_sentences *out) {
             i++;
             continue;
         }
-        candidate c = { .text = text, .size = s->size, .sentence = sentence, .mark = i };
+        candidate c = {.text = text, .size = s->size, .sentence = sentence, .mark = i};
         for (;;) {
             if (i < s->size && is_terminator(text[i])) {
                 c.terminator = (char)text[i++];
@@ -522,7 +523,7 @@ static ade_status walk(splitter *s, ade_sentences *out) {
         look_back(&c);
         look_ahead(&c);
         const char *rule;
-        verdict v = decide(&c, &rule);
+        verdict     v = decide(&c, &rule);
         if (s->want >= c.mark && s->want < c.end) {
             s->rule = rule;
             s->boundary = v == BOUNDARY;
@@ -539,22 +540,22 @@ static ade_status walk(splitter *s, ade_sentences *out) {
 
 ade_status ade__sentences_split(ade_text text, ade_sentences *out) {
     if (text.size >= UINT32_MAX)
-        return ade__fail(ADE_BAD_INPUT, "a text of %zu bytes is too long to be split into sentences; the limit is 4 GiB",
-                         text.size);
+        return ade__fail(ADE_BAD_INPUT,
+                         "a text of %zu bytes is too long to be split into sentences; the limit is 4 GiB", text.size);
     out->n = 0;
     if (!text.size) return ADE_OK;
-    splitter s = { .text = (const unsigned char *)text.data, .size = text.size, .want = SIZE_MAX };
+    splitter s = {.text = (const unsigned char *)text.data, .size = text.size, .want = SIZE_MAX};
     return walk(&s, out);
 }
 
 void ade__sentences_free(ade_sentences *sentences) {
     if (!sentences) return;
     ade__free(sentences->spans);
-    *sentences = (ade_sentences){ 0 };
+    *sentences = (ade_sentences){0};
 }
 
 const char *ade__sentences_explain(ade_text text, size_t at, int *boundary) {
-    splitter s = { .text = (const unsigned char *)text.data, .size = text.size, .want = at };
+    splitter s = {.text = (const unsigned char *)text.data, .size = text.size, .want = at};
     *boundary = 0;
     if (text.size) (void)walk(&s, NULL); /* without an output nothing can fail */
     *boundary = s.boundary;

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,13 +95,15 @@ def write_config(checkpoint: Path, target: Path) -> None:
 
 
 def write_tokenizer(base: Path, target: Path) -> None:
-    """The base model's tokenizer without its truncation and padding, which belong to a call and not to a model."""
+    """The base model's tokenizer without its truncation and padding, which belong to a call and not to a model.
+
+    tokenizer.json holds the vocabulary; a vocab.txt beside it would only repeat it.
+    """
     tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
     tokenizer.no_truncation()
     tokenizer.no_padding()
     tokenizer.save(str(target / "tokenizer.json"), pretty=False)
-    shutil.copyfile(base / "vocab.txt", target / "vocab.txt")
-    words = (target / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    words = (base / "vocab.txt").read_text(encoding="utf-8").splitlines()
     if tokenizer.get_vocab() != {word: index for index, word in enumerate(words)}:
         raise ValueError(f"{base}: vocab.txt and tokenizer.json hold different vocabularies")
     write_json(target / "special_tokens_map.json", SPECIAL_TOKENS)

@@ -17,7 +17,7 @@ typedef struct classify_run {
     engine          engine;
     output          rows;
     text_run        texts;
-    ade_result     *results;               /* (capacity) */
+    ade_result     *results;                /* (capacity) */
     float          *logits, *probabilities; /* (capacity, C) */
     size_t          capacity;
     uint64_t        tokens, unknown, truncated;
@@ -40,7 +40,7 @@ static int reserve(classify_run *run, size_t count) {
         return CLI_FAILED;
     }
     run->probabilities = values;
-    run->capacity      = count;
+    run->capacity = count;
     return CLI_OK;
 }
 
@@ -54,13 +54,13 @@ static void put_values(bytes *row, const float *values, size_t count) {
 }
 
 static void put_row(classify_run *run, const ade_text *text, size_t index) {
-    const ade_model_info *info     = &run->engine.model_info;
-    const ade_result     *result   = &run->results[index];
-    size_t                labels   = (size_t)info->n_labels;
-    const float          *logits   = run->logits + index * labels, *scores = run->probabilities + index * labels;
-    bytes                *row      = &run->rows.rows;
-    row_format            format   = (row_format)run->wanted->format;
-    const char           *label    = NULL; /* a regression model has none */
+    const ade_model_info *info = &run->engine.model_info;
+    const ade_result     *result = &run->results[index];
+    size_t                labels = (size_t)info->n_labels;
+    const float          *logits = run->logits + index * labels, *scores = run->probabilities + index * labels;
+    bytes                *row = &run->rows.rows;
+    row_format            format = (row_format)run->wanted->format;
+    const char           *label = NULL; /* a regression model has none */
     if (info->problem != ADE_PROBLEM_REGRESSION) label = ade_model_label(run->engine.model, result->label);
     if (format != ROWS_JSONL) {
         if (label) put_field(row, format, label, strlen(label));
@@ -103,15 +103,15 @@ static int all_finite(const float *values, size_t count) {
 }
 
 static int handle(void *user, const text_window *window) {
-    classify_run *run    = user;
+    classify_run *run = user;
     size_t        labels = (size_t)run->engine.model_info.n_labels;
-    double        start  = seconds_now();
+    double        start = seconds_now();
     int           status = reserve(run, window->count);
     ade_status    result;
     char          place[512];
     if (status != CLI_OK) return status;
-    result = ade_classify(run->engine.session, window->texts, window->count, run->results, run->logits,
-                          run->probabilities);
+    result =
+        ade_classify(run->engine.session, window->texts, window->count, run->results, run->logits, run->probabilities);
     if (result == ADE_BAD_INPUT) { /* the library counts the texts of this call */
         engine_failed(result, NULL);
         say(SAY_HINT, "text 0 is %s", text_run_place(&run->texts, window, 0, place, sizeof place));
@@ -124,7 +124,8 @@ static int handle(void *user, const text_window *window) {
         const ade_result *one = &run->results[i];
         if (!all_finite(run->logits + i * labels, labels) || !all_finite(run->probabilities + i * labels, labels) ||
             !isfinite(one->score)) {
-            say(SAY_ERROR, "%s: the model's output is not a number; its weights are damaged, or the precision is too low.",
+            say(SAY_ERROR,
+                "%s: the model's output is not a number; its weights are damaged, or the precision is too low.",
                 text_run_place(&run->texts, window, i, place, sizeof place));
             return CLI_FAILED;
         }
@@ -159,9 +160,8 @@ static json_t *stats_object(classify_run *run, double seconds_total) {
                   (json_int_t)run->unknown, "truncated_texts", (json_int_t)run->truncated, "replaced_utf8",
                   (json_int_t)run->texts.replaced, "seconds", "open", run->engine.seconds_open, "read",
                   run->texts.seconds_read, "classify", run->seconds_classify, "write", run->seconds_write, "total",
-                  seconds_total, "texts_per_second",
-                  per_second((double)run->texts.texts, run->seconds_classify), "tokens_per_second",
-                  per_second((double)run->tokens, run->seconds_classify)));
+                  seconds_total, "texts_per_second", per_second((double)run->texts.texts, run->seconds_classify),
+                  "tokens_per_second", per_second((double)run->tokens, run->seconds_classify)));
     return object;
 }
 
@@ -177,14 +177,14 @@ static void say_counts(const classify_run *run) {
 static int run_classify(classify_run *run, settings *wanted, output *stats) {
     ade_session_options options;
     double              start = seconds_now();
-    output              none  = OUTPUT_CLOSED_INIT;
+    output              none = OUTPUT_CLOSED_INIT;
     int                 status = engine_open_outputs(wanted, &run->rows, stats, &none), finished;
     if (status == CLI_OK) status = engine_open_model(&run->engine, wanted);
     if (status != CLI_OK) return status;
     engine_session_options(wanted, &options);
-    options.progress      = text_run_progress;
+    options.progress = text_run_progress;
     options.progress_user = &run->texts;
-    status                = engine_open_session(&run->engine, wanted, &options);
+    status = engine_open_session(&run->engine, wanted, &options);
     if (status != CLI_OK) return status;
     run->per_label = calloc((size_t)run->engine.model_info.n_labels, sizeof *run->per_label);
     if (!run->per_label) {
@@ -209,12 +209,12 @@ static int run_classify(classify_run *run, settings *wanted, output *stats) {
 
 int cmd_classify(settings *wanted) {
     output        closed = OUTPUT_CLOSED_INIT, stats = OUTPUT_CLOSED_INIT;
-    classify_run *run    = calloc(1, sizeof *run);
+    classify_run *run = calloc(1, sizeof *run);
     int           status = engine_check_files(wanted, 1);
     if (status == CLI_OK && !run) status = CLI_FAILED;
     if (status == CLI_OK) {
         run->wanted = wanted;
-        run->rows   = closed;
+        run->rows = closed;
         progress_start(wanted->progress, wanted->quiet);
         status = run_classify(run, wanted, &stats);
         progress_hide();

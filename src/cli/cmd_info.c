@@ -33,7 +33,7 @@ static void processor_name(char *name, size_t size) {
 }
 
 static json_t *model_object(engine *used) {
-    const ade_model_info *info   = &used->model_info;
+    const ade_model_info *info = &used->model_info;
     json_t               *labels = json_array(), *object;
     char                  digest[65];
     if (ade_model_hash(used->model, digest) != ADE_OK) {
@@ -49,15 +49,15 @@ static json_t *model_object(engine *used) {
                        json_from_text(ade_model_label(used->model, info->positive_label)), "sha256", digest,
                        "weights_type", json_from_text(info->weights_type));
     if (!object) return NULL;
-    json_object_update_new(
-        object, json_pack("{s:I, s:i, s:i, s:i, s:i, s:o, s:i, s:i, s:o, s:b, s:b, s:o, s:b}", "parameters",
-                          (json_int_t)info->n_parameters, "layers", (int)info->n_layers, "hidden_size",
-                          (int)info->hidden_size, "heads", (int)info->n_heads, "intermediate_size",
-                          (int)info->intermediate_size, "activation", json_from_text(info->activation), "vocabulary",
-                          (int)info->vocab_size, "max_length", (int)info->max_length, "tokenizer_source",
-                          json_from_text(info->tokenizer_source), "lowercase", (int)info->lowercase, "strip_accents",
-                          (int)info->strip_accents, "casing_reason", json_from_text(info->casing_reason), "calibrated",
-                          (int)info->calibrated));
+    json_object_update_new(object,
+                           json_pack("{s:I, s:i, s:i, s:i, s:i, s:o, s:i, s:i, s:o, s:b, s:b, s:o, s:b}", "parameters",
+                                     (json_int_t)info->n_parameters, "layers", (int)info->n_layers, "hidden_size",
+                                     (int)info->hidden_size, "heads", (int)info->n_heads, "intermediate_size",
+                                     (int)info->intermediate_size, "activation", json_from_text(info->activation),
+                                     "vocabulary", (int)info->vocab_size, "max_length", (int)info->max_length,
+                                     "tokenizer_source", json_from_text(info->tokenizer_source), "lowercase",
+                                     (int)info->lowercase, "strip_accents", (int)info->strip_accents, "casing_reason",
+                                     json_from_text(info->casing_reason), "calibrated", (int)info->calibrated));
     return object;
 }
 
@@ -75,7 +75,8 @@ static json_t *device_object(const engine *used) {
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif
-static void line(bytes *out, const char *name, const char *format, ...) {
+static void
+line(bytes *out, const char *name, const char *format, ...) {
     char    text[2048];
     va_list arguments;
     va_start(arguments, format);
@@ -90,7 +91,7 @@ static void line(bytes *out, const char *name, const char *format, ...) {
 static const char *text_or(const char *text, const char *other) { return text && *text ? text : other; }
 
 static int put_text(bytes *out, engine *used, const char *processor) {
-    const ade_model_info   *model   = &used->model_info;
+    const ade_model_info   *model = &used->model_info;
     const ade_session_info *session = &used->session_info;
     const char             *standard = ade_default_model();
     char                    digest[65], name[32];
@@ -105,9 +106,9 @@ static int put_text(bytes *out, engine *used, const char *processor) {
     line(out, "device", "%s: %s, %s", device_text(session->device, session->device_index, name, sizeof name),
          text_or(session->device_name, "unnamed"), text_or(session->instruction_set, "no special instructions"));
     line(out, "", "%s", text_or(session->device_reason, "chosen by the options."));
-    line(out, "runs as", "%s, %d %s, at most %d tokens a text, batches of %d tokens", precision_text(session->precision),
-         (int)session->threads, session->threads == 1 ? "thread" : "threads", (int)session->max_length,
-         (int)session->token_budget);
+    line(out, "runs as", "%s, %d %s, at most %d tokens a text, batches of %d tokens",
+         precision_text(session->precision), (int)session->threads, session->threads == 1 ? "thread" : "threads",
+         (int)session->max_length, (int)session->token_budget);
     line(out, "model", "%s", model->name);
     line(out, "  folder", "%s", model->folder);
     line(out, "  sha256", "%s", digest);
@@ -120,8 +121,9 @@ static int put_text(bytes *out, engine *used, const char *processor) {
     for (int32_t i = 0; i < model->n_labels; i++)
         line(out, i == 0 ? "  labels" : "", "%d = %s%s", (int)i, ade_model_label(used->model, i),
              i == model->positive_label ? " (positive: its probability is the score)" : "");
-    line(out, "  tokenizer", "%s: %d entries, %s, accents %s", text_or(model->tokenizer_source, "?"), (int)model->vocab_size,
-         model->lowercase ? "lower-cases texts" : "keeps case", model->strip_accents ? "stripped" : "kept");
+    line(out, "  tokenizer", "%s: %d entries, %s, accents %s", text_or(model->tokenizer_source, "?"),
+         (int)model->vocab_size, model->lowercase ? "lower-cases texts" : "keeps case",
+         model->strip_accents ? "stripped" : "kept");
     line(out, "", "%s", text_or(model->casing_reason, ""));
     return CLI_OK;
 }
@@ -143,11 +145,10 @@ static int run_info(engine *used, const settings *wanted, output *out) {
     }
     if (wanted->format == INFO_JSON) {
         json_t *model = used->model ? model_object(used) : json_null();
-        json_t *run   = used->model ? device_object(used) : json_null();
-        status        = engine_write_json(out, json_pack("{s:s, s:o, s:o, s:o, s:o}", "version", ade_version(),
-                                                         "default_model", json_from_text(ade_default_model()),
-                                                         "processor", json_from_text(processor), "model", model, "run",
-                                                         run));
+        json_t *run = used->model ? device_object(used) : json_null();
+        status = engine_write_json(out, json_pack("{s:s, s:o, s:o, s:o, s:o}", "version", ade_version(),
+                                                  "default_model", json_from_text(ade_default_model()), "processor",
+                                                  json_from_text(processor), "model", model, "run", run));
     } else {
         status = put_text(&out->rows, used, processor);
     }
@@ -155,8 +156,8 @@ static int run_info(engine *used, const settings *wanted, output *out) {
 }
 
 int cmd_info(settings *wanted) {
-    output out    = OUTPUT_CLOSED_INIT;
-    engine used   = { 0 };
+    output out = OUTPUT_CLOSED_INIT;
+    engine used = {0};
     int    status = CLI_USAGE;
     if (wanted->n_files > 0) {
         say(SAY_ERROR, "'info' takes no FILE, but got '%s'.", wanted->files[0]);

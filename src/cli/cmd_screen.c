@@ -22,7 +22,18 @@ typedef struct screen_run {
     output           rows, parts;
     uint32_t         inputs_refused; /* could not be added */
     double           threshold;
+    int              reading; /* 1 once rows are being fetched */
 } screen_run;
+
+/* While rows are fetched, the library warns of a file that failed and was left behind. That is an error of the run (it
+ * ends with CLI_PARTIAL at best), so that --quiet does not hide it. */
+static void on_log(void *user, ade_log_level level, const char *message) {
+    const screen_run *run = user;
+    if (run->reading && level >= ADE_LOG_WARNING)
+        say(SAY_ERROR, "%s", message);
+    else
+        say_library(NULL, level, message);
+}
 
 static const char *part_name(int part) { return part == ADE_PART_TITLE ? "title" : "abstract"; }
 
@@ -79,7 +90,7 @@ static void put_c_field(bytes *row, row_format format, const char *text) {
 /* pmid version part section sentence start end label score truncated deleted source text; a deleted record leaves the
  * columns empty that it has no value for. */
 static void put_table_row(screen_run *run, const ade_screen_row *from, row_format format) {
-    bytes *row     = &run->rows.rows;
+    bytes *row = &run->rows.rows;
     int    deleted = from->part == ADE_PART_DELETED;
     put_integer(row, from->pmid);
     put_separator(row, format);
@@ -97,9 +108,10 @@ static void put_table_row(screen_run *run, const ade_screen_row *from, row_forma
         put_separator(row, format);
         put_unsigned(row, from->end_char);
         put_separator(row, format);
-        put_c_field(row, format, run->engine.model_info.problem == ADE_PROBLEM_REGRESSION
-                                     ? NULL
-                                     : ade_model_label(run->engine.model, from->result.label));
+        put_c_field(row, format,
+                    run->engine.model_info.problem == ADE_PROBLEM_REGRESSION
+                        ? NULL
+                        : ade_model_label(run->engine.model, from->result.label));
         put_float(row, from->result.score);
         put_separator(row, format);
         put_c_field(row, format, from->result.truncated ? "true" : "false");
@@ -114,9 +126,9 @@ static void put_table_row(screen_run *run, const ade_screen_row *from, row_forma
 }
 
 static void put_header(screen_run *run) {
-    static const char *const columns[] = { "pmid",  "version", "part",      "section", "sentence", "start", "end",
-                                           "label", "score",   "truncated", "deleted", "source",   "text" };
-    size_t                   count     = sizeof columns / sizeof columns[0] - (run->wanted->no_text ? 1 : 0);
+    static const char *const columns[] = {"pmid",  "version", "part",      "section", "sentence", "start", "end",
+                                          "label", "score",   "truncated", "deleted", "source",   "text"};
+    size_t                   count = sizeof columns / sizeof columns[0] - (run->wanted->no_text ? 1 : 0);
     for (size_t i = 0; i < count; i++) {
         if (i > 0) put_separator(&run->rows.rows, (row_format)run->wanted->format);
         put_literal(&run->rows.rows, columns[i]);
@@ -156,7 +168,7 @@ static int on_progress(void *user, uint64_t done, uint64_t total) {
 /* Writes row after row. CLI_OK when all is read. */
 static int write_rows(screen_run *run) {
     for (;;) {
-        ade_screen_row row    = ADE_SCREEN_ROW_INIT;
+        ade_screen_row row = ADE_SCREEN_ROW_INIT;
         ade_status     result = ade_screen_next(run->screen, &row);
         int            status;
         if (signals_interrupted()) return CLI_INTERRUPTED;
@@ -165,8 +177,10 @@ static int write_rows(screen_run *run) {
         if (result == ADE_END) return CLI_OK;
         if (result != ADE_OK) return engine_failed(result, NULL);
         if (row.part != ADE_PART_DELETED && !isfinite(row.result.score)) {
-            say(SAY_ERROR, "%s, PMID %lld, sentence %d: the model's output is not a number; its weights are damaged, or the "
-                           "precision is too low.", row.source, (long long)row.pmid, (int)row.sentence);
+            say(SAY_ERROR,
+                "%s, PMID %lld, sentence %d: the model's output is not a number; its weights are damaged, or the "
+                "precision is too low.",
+                row.source, (long long)row.pmid, (int)row.sentence);
             return CLI_FAILED;
         }
         if (run->wanted->format == ROWS_JSONL)
@@ -205,9 +219,9 @@ static const char *grouped(uint64_t value, char *text) {
 static void say_summary(const screen_run *run) {
     const ade_screen_stats *s = &run->stats;
     char                    n[8][32];
-    say(SAY_NOTE, "citations  %s = %s new + %s revised + %s unchanged + %s superseded; %s deleted", grouped(s->citations, n[0]),
-        grouped(s->new_citations, n[1]), grouped(s->revised, n[2]), grouped(s->unchanged, n[3]),
-        grouped(s->superseded, n[4]), grouped(s->deleted, n[5]));
+    say(SAY_NOTE, "citations  %s = %s new + %s revised + %s unchanged + %s superseded; %s deleted",
+        grouped(s->citations, n[0]), grouped(s->new_citations, n[1]), grouped(s->revised, n[2]),
+        grouped(s->unchanged, n[3]), grouped(s->superseded, n[4]), grouped(s->deleted, n[5]));
     say(SAY_NOTE, "           %s without abstract, %s without any text", grouped(s->without_abstract, n[0]),
         grouped(s->without_text, n[1]));
     say(SAY_NOTE, "sentences  %s = %s screened + %s skipped", grouped(s->sentences, n[0]), grouped(s->screened, n[1]),
@@ -223,7 +237,7 @@ static void say_summary(const screen_run *run) {
 }
 
 static json_t *stats_object(const screen_run *run) {
-    const ade_screen_stats *s      = &run->stats;
+    const ade_screen_stats *s = &run->stats;
     json_t                 *object = engine_stats(&run->engine, "screen");
     if (!object) return NULL;
 #define COUNT(name, member) json_object_set_new(object, name, json_integer((json_int_t)s->member))
@@ -253,9 +267,9 @@ static json_t *stats_object(const screen_run *run) {
     COUNT("truncated_texts", truncated_texts);
     COUNT("replaced_utf8", replaced);
 #undef COUNT
-    json_object_set_new(object, "seconds", json_pack("{s:f, s:f, s:f, s:f}", "open", run->engine.seconds_open, "read",
-                                                     s->seconds_read, "classify", s->seconds_classify, "total",
-                                                     s->seconds_total));
+    json_object_set_new(object, "seconds",
+                        json_pack("{s:f, s:f, s:f, s:f}", "open", run->engine.seconds_open, "read", s->seconds_read,
+                                  "classify", s->seconds_classify, "total", s->seconds_total));
     json_object_set_new(object, "citations_per_second", json_real(per_second((double)s->citations, s->seconds_total)));
     json_object_set_new(object, "texts_per_second", json_real(per_second((double)s->screened, s->seconds_total)));
     json_object_set_new(object, "tokens_per_second", json_real(per_second((double)s->tokens, s->seconds_total)));
@@ -265,25 +279,27 @@ static json_t *stats_object(const screen_run *run) {
 static int open_screen(screen_run *run) {
     ade_session_options session;
     ade_screen_options  options = ADE_SCREEN_OPTIONS_INIT;
-    double              start   = seconds_now();
+    double              start = seconds_now();
     ade_status          status;
     engine_session_options(run->wanted, &session);
-    session.progress         = on_progress;
-    session.progress_user    = run;
-    options.all              = run->wanted->all;
-    options.threshold        = run->threshold;
+    session.progress = on_progress;
+    session.progress_user = run;
+    session.log = on_log;
+    session.log_user = run;
+    options.all = run->wanted->all;
+    options.threshold = (double)(float)run->threshold; /* a score, copied from a row, reaches itself */
     options.no_section_label = run->wanted->no_section_label;
-    options.keep_going       = !run->wanted->fail_fast;
-    options.limit            = run->wanted->limit;
-    options.session          = &session;
+    options.keep_going = !run->wanted->fail_fast;
+    options.limit = run->wanted->limit;
+    options.session = &session;
     if (run->wanted->parts) {
-        options.parts      = on_part;
+        options.parts = on_part;
         options.parts_user = run;
     }
     status = ade_screen_open(run->engine.model, &options, &run->screen);
     if (status != ADE_OK) return engine_failed(status, NULL);
     run->engine.session_info = (ade_session_info)ADE_SESSION_INFO_INIT;
-    status                   = ade_screen_get_session_info(run->screen, &run->engine.session_info);
+    status = ade_screen_get_session_info(run->screen, &run->engine.session_info);
     if (status != ADE_OK) return engine_failed(status, NULL);
     run->engine.seconds_open += seconds_now() - start;
     return add_inputs(run);
@@ -293,14 +309,20 @@ static int run_screen(screen_run *run, const settings *wanted, output *stats) {
     ade_status result;
     int        status = engine_open_outputs(wanted, &run->rows, stats, &run->parts), finished;
     if (status == CLI_OK) status = engine_open_model(&run->engine, wanted);
+    if (status == CLI_OK && run->threshold > 1 && run->engine.model_info.problem != ADE_PROBLEM_REGRESSION) {
+        say(SAY_ERROR, "'--threshold' needs a number from 0 to 1, as the scores of this model are, not %g.",
+            run->threshold);
+        status = CLI_USAGE;
+    }
     if (status == CLI_OK) status = open_screen(run);
     if (status != CLI_OK) return status;
     if (wanted->format != ROWS_JSONL) put_header(run);
+    run->reading = 1;
     status = write_rows(run);
     progress_hide();
     if (status != CLI_OK && status != CLI_CLOSED) return status;
     run->stats = (ade_screen_stats)ADE_SCREEN_STATS_INIT;
-    result     = ade_screen_get_stats(run->screen, &run->stats);
+    result = ade_screen_get_stats(run->screen, &run->stats);
     if (result != ADE_OK) return engine_failed(result, NULL);
     /* With every file failed there is nothing worth a name. */
     if (run->stats.files_failed > 0 && run->stats.files_failed >= run->stats.files_total) return CLI_FAILED;
@@ -327,11 +349,11 @@ static int run_screen(screen_run *run, const settings *wanted, output *stats) {
 
 int cmd_screen(settings *wanted) {
     output      closed = OUTPUT_CLOSED_INIT, stats = OUTPUT_CLOSED_INIT;
-    screen_run *run    = calloc(1, sizeof *run);
+    screen_run *run = calloc(1, sizeof *run);
     int         status = engine_check_files(wanted, 0);
     if (status == CLI_OK && !run) status = CLI_FAILED;
     if (status == CLI_OK) {
-        run->wanted    = wanted;
+        run->wanted = wanted;
         run->threshold = wanted->threshold < 0 ? 0.5 : wanted->threshold;
         run->rows = run->parts = closed;
         progress_start(wanted->progress, wanted->quiet);

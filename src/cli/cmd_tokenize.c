@@ -39,8 +39,8 @@ static size_t code_point_at(code_points *cursor, size_t byte) {
 }
 
 static void put_row(tokenize_run *run, const ade_text *text, size_t count, int truncated) {
-    bytes      *row    = &run->rows.rows;
-    code_points cursor = { text, 0, 0 };
+    bytes      *row = &run->rows.rows;
+    code_points cursor = {text, 0, 0};
     put_literal(row, "{\"ids\":[");
     for (size_t i = 0; i < count; i++) {
         if (i > 0) put_literal(row, ",");
@@ -74,24 +74,23 @@ static void put_row(tokenize_run *run, const ade_text *text, size_t count, int t
 
 /* No text has more tokens than this: longer ones are truncated. */
 static int reserve_tokens(tokenize_run *run) {
-    int32_t most  = run->engine.session_info.max_length;
+    int32_t most = run->engine.session_info.max_length;
     run->capacity = most > 3 ? (size_t)most : 3;
-    run->tokens   = calloc(run->capacity, sizeof *run->tokens);
+    run->tokens = calloc(run->capacity, sizeof *run->tokens);
     if (run->tokens) return CLI_OK;
     say(SAY_ERROR, "out of memory for %zu tokens.", run->capacity);
     return CLI_FAILED;
 }
 
 static int handle(void *user, const text_window *window) {
-    tokenize_run *run    = user;
-    double        start  = seconds_now();
+    tokenize_run *run = user;
+    double        start = seconds_now();
     int           status = CLI_OK;
     for (size_t i = 0; i < window->count && status == CLI_OK; i++) {
         ade_tokens_info info;
         ade_status      result = ade_tokenize(run->engine.session, window->texts[i], run->tokens, run->capacity, &info);
         char            place[512];
-        if (result != ADE_OK)
-            return engine_failed(result, text_run_place(&run->texts, window, i, place, sizeof place));
+        if (result != ADE_OK) return engine_failed(result, text_run_place(&run->texts, window, i, place, sizeof place));
         put_row(run, &window->texts[i], info.n_tokens, info.truncated);
         run->n_tokens += info.n_tokens;
         run->unknown += (uint64_t)info.unknown;
@@ -122,14 +121,14 @@ static json_t *stats_object(tokenize_run *run, double seconds_total) {
 
 static int run_tokenize(tokenize_run *run, settings *wanted, output *stats) {
     ade_session_options options;
-    double              start  = seconds_now();
-    output              none   = OUTPUT_CLOSED_INIT;
+    double              start = seconds_now();
+    output              none = OUTPUT_CLOSED_INIT;
     int                 status = engine_open_outputs(wanted, &run->rows, stats, &none), finished;
     if (status == CLI_OK) status = engine_open_model(&run->engine, wanted);
     if (status != CLI_OK) return status;
     engine_session_options(wanted, &options);
     options.device = ADE_DEVICE_NONE;
-    status         = engine_open_session(&run->engine, wanted, &options);
+    status = engine_open_session(&run->engine, wanted, &options);
     if (status == CLI_OK) status = reserve_tokens(run);
     if (status != CLI_OK) return status;
     status = text_run_all(&run->texts, wanted, handle, run);
@@ -153,12 +152,12 @@ static int run_tokenize(tokenize_run *run, settings *wanted, output *stats) {
 
 int cmd_tokenize(settings *wanted) {
     output        closed = OUTPUT_CLOSED_INIT, stats = OUTPUT_CLOSED_INIT;
-    tokenize_run *run    = calloc(1, sizeof *run);
+    tokenize_run *run = calloc(1, sizeof *run);
     int           status = engine_check_files(wanted, 1);
     if (status == CLI_OK && !run) status = CLI_FAILED;
     if (status == CLI_OK) {
         run->wanted = wanted;
-        run->rows   = closed;
+        run->rows = closed;
         progress_start(wanted->progress, wanted->quiet);
         status = run_tokenize(run, wanted, &stats);
         progress_hide();

@@ -25,9 +25,9 @@ int engine_failed(ade_status status, const char *what) {
 }
 
 int engine_open_model(engine *out, const settings *wanted) {
-    const char       *folder  = wanted->model ? wanted->model : ade_default_model();
+    const char       *folder = wanted->model ? wanted->model : ade_default_model();
     ade_model_options options = ADE_MODEL_OPTIONS_INIT;
-    double            start   = seconds_now();
+    double            start = seconds_now();
     ade_status        status;
     memset(out, 0, sizeof *out);
     if (!folder) {
@@ -35,13 +35,13 @@ int engine_open_model(engine *out, const settings *wanted) {
         say(SAY_HINT, "name a model folder with -m DIR, or in the environment variable ADESIEVE_MODEL");
         return CLI_FAILED;
     }
-    options.labels         = wanted->labels;
+    options.labels = wanted->labels;
     options.positive_label = wanted->positive_label;
-    options.log            = say_library;
-    status                 = ade_model_open(folder, &options, &out->model);
+    options.log = say_library;
+    status = ade_model_open(folder, &options, &out->model);
     if (status == ADE_OK) {
         out->model_info = (ade_model_info)ADE_MODEL_INFO_INIT;
-        status          = ade_model_get_info(out->model, &out->model_info);
+        status = ade_model_get_info(out->model, &out->model_info);
     }
     if (status != ADE_OK) {
         int result = engine_failed(status, NULL);
@@ -56,15 +56,15 @@ int engine_open_model(engine *out, const settings *wanted) {
 }
 
 void engine_session_options(const settings *wanted, ade_session_options *out) {
-    *out                      = (ade_session_options)ADE_SESSION_OPTIONS_INIT;
-    out->device               = wanted->device;
-    out->device_index         = wanted->device_index;
-    out->precision            = wanted->precision;
-    out->threads              = wanted->threads;
-    out->max_length           = wanted->max_length;
-    out->token_budget         = wanted->token_budget;
+    *out = (ade_session_options)ADE_SESSION_OPTIONS_INIT;
+    out->device = wanted->device;
+    out->device_index = wanted->device_index;
+    out->precision = wanted->precision;
+    out->threads = wanted->threads;
+    out->max_length = wanted->max_length;
+    out->token_budget = wanted->token_budget;
     out->split_special_tokens = wanted->split_special_tokens;
-    out->log                  = say_library;
+    out->log = say_library;
 }
 
 int engine_open_session(engine *out, const settings *wanted, const ade_session_options *options) {
@@ -74,7 +74,7 @@ int engine_open_session(engine *out, const settings *wanted, const ade_session_o
     status = ade_session_open(out->model, options, &out->session);
     if (status == ADE_OK) {
         out->session_info = (ade_session_info)ADE_SESSION_INFO_INIT;
-        status            = ade_session_get_info(out->session, &out->session_info);
+        status = ade_session_get_info(out->session, &out->session_info);
     }
     if (status != ADE_OK) return engine_failed(status, NULL);
     out->seconds_open += seconds_now() - start;
@@ -92,8 +92,8 @@ int engine_check_files(settings *wanted, int from_stdin) {
     int                      terminal = isatty(STDIN_FILENO);
     if (wanted->n_files == 0) {
         if (!from_stdin || terminal) {
-            say(SAY_ERROR, terminal && from_stdin ? "no FILE is given, and standard input is a terminal."
-                                                  : "no FILE is given.");
+            say(SAY_ERROR,
+                terminal && from_stdin ? "no FILE is given, and standard input is a terminal." : "no FILE is given.");
             say(SAY_HINT, "%s", from_stdin ? hint : "give files or folders, or - for standard input");
             return CLI_USAGE;
         }
@@ -107,15 +107,15 @@ int engine_check_files(settings *wanted, int from_stdin) {
 
 int engine_open_outputs(const settings *wanted, output *rows, output *stats, output *parts) {
     output *all[3];
-    size_t  count  = 0;
+    size_t  count = 0;
     int     status = output_open(rows, wanted->output, wanted->files, wanted->n_files);
-    all[count++]   = rows;
+    all[count++] = rows;
     if (status == CLI_OK && wanted->stats) {
-        status       = output_open(stats, wanted->stats, wanted->files, wanted->n_files);
+        status = output_open(stats, wanted->stats, wanted->files, wanted->n_files);
         all[count++] = stats;
     }
     if (status == CLI_OK && wanted->parts) {
-        status       = output_open(parts, wanted->parts, wanted->files, wanted->n_files);
+        status = output_open(parts, wanted->parts, wanted->files, wanted->n_files);
         all[count++] = parts;
     }
     for (size_t i = 0; i < count && status == CLI_OK; i++)
@@ -129,12 +129,13 @@ int engine_open_outputs(const settings *wanted, output *rows, output *stats, out
     return status;
 }
 
-/* ---- Statistics --------------------------------------------------------------------------------------------------- */
+/* ---- Statistics ---------------------------------------------------------------------------------------------------
+ */
 
 double per_second(double count, double seconds) { return seconds > 1e-9 ? count / seconds : 0; }
 
 json_t *json_from_text(const char *text) {
-    bytes   valid = { 0 };
+    bytes   valid = {0};
     json_t *value;
     if (!text) return json_null();
     put_valid_utf8(&valid, text, strlen(text));
@@ -161,7 +162,7 @@ const char *precision_text(int precision) {
 }
 
 json_t *engine_stats(const engine *used, const char *command) {
-    const ade_model_info   *model   = &used->model_info;
+    const ade_model_info   *model = &used->model_info;
     const ade_session_info *session = &used->session_info;
     char                    digest[65], name[32];
     struct rusage           usage;
@@ -170,14 +171,13 @@ json_t *engine_stats(const engine *used, const char *command) {
         return NULL;
     }
     getrusage(RUSAGE_SELF, &usage);
-    return json_pack("{s:s, s:s, s:{s:o, s:o, s:s}, s:{s:s, s:o, s:o, s:s, s:i, s:i, s:i}, s:I}", "command", command,
-                     "version", ade_version(), "model", "name", json_from_text(model->name), "folder",
-                     json_from_text(model->folder), "sha256", digest, "run", "device",
-                     device_text(session->device, session->device_index, name, sizeof name), "device_name",
-                     json_from_text(session->device_name), "instruction_set", json_from_text(session->instruction_set),
-                     "precision", precision_text(session->precision), "threads", (int)session->threads, "max_length",
-                     (int)session->max_length, "token_budget", (int)session->token_budget, "peak_memory_bytes",
-                     (json_int_t)usage.ru_maxrss * 1024);
+    return json_pack(
+        "{s:s, s:s, s:{s:o, s:o, s:s}, s:{s:s, s:o, s:o, s:s, s:i, s:i, s:i}, s:I}", "command", command, "version",
+        ade_version(), "model", "name", json_from_text(model->name), "folder", json_from_text(model->folder), "sha256",
+        digest, "run", "device", device_text(session->device, session->device_index, name, sizeof name), "device_name",
+        json_from_text(session->device_name), "instruction_set", json_from_text(session->instruction_set), "precision",
+        precision_text(session->precision), "threads", (int)session->threads, "max_length", (int)session->max_length,
+        "token_budget", (int)session->token_budget, "peak_memory_bytes", (json_int_t)usage.ru_maxrss * 1024);
 }
 
 int engine_write_json(output *out, json_t *object) {

@@ -39,7 +39,7 @@ int engine_open_outputs(const settings *wanted, output *rows, output *stats, out
 json_t *engine_stats(const engine *used, const char *command);
 double  per_second(double count, double seconds);
 /* Writes the object and takes it. */
-int     engine_write_json(output *out, json_t *object);
+int engine_write_json(output *out, json_t *object);
 /* A JSON string of bytes that may not be UTF-8, such as a path. NULL gives null. */
 json_t *json_from_text(const char *text);
 

@@ -10,17 +10,18 @@
 
 enum { LINE = 80, OPTION_INDENT = 6 };
 
-#define EXIT_LINES(X)                                       \
-    X("0", "all done")                                      \
-    X("1", "failed")                                        \
-    X("2", "wrong usage")                                   \
-    X("3", "done, but some inputs failed; each was named")  \
+#define EXIT_LINES(X)                                                                                                  \
+    X("0", "all done")                                                                                                 \
+    X("1", "failed")                                                                                                   \
+    X("2", "wrong usage")                                                                                              \
+    X("3", "done, but some inputs failed; each was named")                                                             \
     X("130", "interrupted (Ctrl-C)")
 
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
 #endif
-static void put(bytes *out, const char *format, ...) {
+static void
+put(bytes *out, const char *format, ...) {
     char    text[512];
     va_list arguments;
     va_start(arguments, format);
@@ -56,8 +57,9 @@ static void put_wrapped(bytes *out, size_t indent, const char *text) {
 
 void help_overview(bytes *out) {
     put_literal(out, "usage: adesieve COMMAND [OPTIONS] [FILE...]\n\n");
-    put_wrapped(out, 0, "Finds the sentences of biomedical text that report an adverse drug effect, with a BERT classifier "
-                        "that runs straight from its Hugging Face folder.");
+    put_wrapped(out, 0,
+                "Finds the sentences of biomedical text that report an adverse drug effect, with a BERT classifier "
+                "that runs straight from its Hugging Face folder.");
     put_literal(out, "\ncommands:\n");
     for (int i = 0; i < N_COMMANDS; i++) put(out, "  %-9s %s\n", command_table[i].name, command_table[i].summary);
     put_literal(out, "\noptions:\n"
@@ -93,7 +95,8 @@ void help_command(bytes *out, command_id command) {
 #undef EXIT_TEXT
 }
 
-/* ---- The manual page ---------------------------------------------------------------------------------------------- */
+/* ---- The manual page ----------------------------------------------------------------------------------------------
+ */
 
 /* Text for roff: backslashes and hyphens escaped, a leading dot or quote made harmless, a line feed a new paragraph. */
 static void put_roff(bytes *out, const char *text) {
@@ -125,21 +128,24 @@ static void put_roff_line(bytes *out, const char *text) {
 }
 
 static const char *const input_text[] = {
-    "What a file holds is told by its name: .txt (one text a line), .csv and .tsv (with a header line) and .jsonl (one object a "
+    "What a file holds is told by its name: .txt (one text a line), .csv and .tsv (with a header line) and .jsonl (one "
+    "object a "
     "line), each also .gz; --input-format overrides it. Standard input holds lines unless said otherwise.",
-    "CSV is RFC 4180, quoted line feeds and all. In TSV, \\t, \\n, \\r and \\\\ stand for a tab, a line feed, a carriage return "
+    "CSV is RFC 4180, quoted line feeds and all. In TSV, \\t, \\n, \\r and \\\\ stand for a tab, a line feed, a "
+    "carriage return "
     "and a backslash, when read as when written. A carriage return before a line end belongs to the line end, and a "
-    "byte-order mark at the start of a file is dropped. Blank lines of JSON Lines, and of tables with several columns, are "
+    "byte-order mark at the start of a file is dropped. Blank lines of JSON Lines, and of tables with several columns, "
+    "are "
     "skipped; every other line gives a row.",
-    NULL
-};
+    NULL};
 static const char *const output_text[] = {
-    "Data goes to standard output, or to the file that --output names; all else goes to standard error. A regular file is "
-    "written under a temporary name in the same folder and gets its name when it is complete, so a run that fails or is "
+    "Data goes to standard output, or to the file that --output names; all else goes to standard error. A regular file "
+    "is "
+    "written under a temporary name in the same folder and gets its name when it is complete, so a run that fails or "
+    "is "
     "interrupted leaves what was there before. A closed pipe ends the run quietly.",
     "Numbers are written in the shortest form that reads back as the same number. Offsets count Unicode code points.",
-    NULL
-};
+    NULL};
 
 void help_manual(bytes *out) {
     put(out, ".\\\" Made by 'adesieve --help-man' from the tables that make the parser.\n");
@@ -150,18 +156,20 @@ void help_manual(bytes *out) {
         put_literal(out, ".B ");
         put_roff_line(out, command_table[i].usage);
     }
-    put_literal(out, ".SH DESCRIPTION\n"
-                     "Finds the sentences of biomedical text that report an adverse drug effect, with a BERT classifier\n"
-                     "that runs straight from its Hugging Face folder, on the processor or on a GPU.\n.SH COMMANDS\n");
+    put_literal(out,
+                ".SH DESCRIPTION\n"
+                "Finds the sentences of biomedical text that report an adverse drug effect, with a BERT classifier\n"
+                "that runs straight from its Hugging Face folder, on the processor or on a GPU.\n.SH COMMANDS\n");
     for (int i = 0; i < N_COMMANDS; i++) {
         put(out, ".SS %s\n", command_table[i].name);
         put_roff_line(out, command_table[i].description);
     }
-    put_literal(out, ".SH OPTIONS\nA long option takes its value as \\fB\\-\\-name=value\\fR or \\fB\\-\\-name value\\fR;\n"
-                     "\\fB\\-\\-\\fR ends the options.\n");
+    put_literal(out,
+                ".SH OPTIONS\nA long option takes its value as \\fB\\-\\-name=value\\fR or \\fB\\-\\-name value\\fR;\n"
+                "\\fB\\-\\-\\fR ends the options.\n");
     for (size_t i = 0; i < option_table_size; i++) {
         const option_entry *option = &option_table[i];
-        const char         *comma  = "";
+        const char         *comma = "";
         put_literal(out, ".TP\n.B ");
         if (option->letter) put(out, "\\-%c, ", option->letter);
         put_literal(out, "\\-\\-");
@@ -207,7 +215,8 @@ void help_manual(bytes *out) {
         }
 }
 
-/* ---- Completion for bash ------------------------------------------------------------------------------------------ */
+/* ---- Completion for bash ------------------------------------------------------------------------------------------
+ */
 
 static void put_words(bytes *out, const char *choices) {
     for (; *choices; choices++) put_raw(out, *choices == '|' ? " " : choices, 1);
@@ -215,12 +224,13 @@ static void put_words(bytes *out, const char *choices) {
 
 /* One case per option with choices, one list of options per command. */
 void help_completion(bytes *out) {
-    put_literal(out, "# bash completion for adesieve; made by 'adesieve --help-bash'\n"
-                     "_adesieve() {\n"
-                     "    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}\n"
-                     "    COMPREPLY=()\n"
-                     "    if ((COMP_CWORD == 1)); then\n"
-                     "        mapfile -t COMPREPLY < <(compgen -W '");
+    put_literal(out,
+                "# bash completion for adesieve; made by 'adesieve --help-bash'\n"
+                "_adesieve() {\n"
+                "    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}\n"
+                "    COMPREPLY=()\n"
+                "    if ((COMP_CWORD == 1)); then\n"
+                "        mapfile -t COMPREPLY < <(compgen -W '");
     for (int c = 0; c < N_COMMANDS; c++) put(out, "%s ", command_table[c].name);
     put_literal(out, "help --help --version' -- \"$word\")\n        return\n    fi\n    case $command:$before in\n");
     for (size_t i = 0; i < option_table_size; i++) {
@@ -237,8 +247,9 @@ void help_completion(bytes *out) {
         put_words(out, option->value);
         put_literal(out, "' -- \"$word\")\n        return ;;\n");
     }
-    put_literal(out, "    *:--model | *:-m)\n        mapfile -t COMPREPLY < <(compgen -d -- \"$word\")\n        return ;;\n"
-                     "    esac\n    if [[ $word == -* ]]; then\n        local options\n        case $command in\n");
+    put_literal(out,
+                "    *:--model | *:-m)\n        mapfile -t COMPREPLY < <(compgen -d -- \"$word\")\n        return ;;\n"
+                "    esac\n    if [[ $word == -* ]]; then\n        local options\n        case $command in\n");
     for (int c = 0; c < N_COMMANDS; c++) {
         put(out, "        %s) options='", command_table[c].name);
         for (size_t i = 0; i < option_table_size; i++)

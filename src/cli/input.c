@@ -27,7 +27,7 @@ struct input {
 input *input_open(const char *path, char *error, size_t error_size) {
     struct stat info;
     size_t      length = strlen(path);
-    int         fd     = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    int         fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
     input      *in;
     if (fd < 0 || fstat(fd, &info) != 0) {
         snprintf(error, error_size, "cannot be opened: %s.", strerror(errno));
@@ -36,12 +36,13 @@ input *input_open(const char *path, char *error, size_t error_size) {
     }
     in = S_ISDIR(info.st_mode) ? NULL : calloc(1, sizeof *in);
     if (!in) {
-        snprintf(error, error_size, "%s", S_ISDIR(info.st_mode) ? "is a folder; name the files in it." : "out of memory.");
+        snprintf(error, error_size, "%s",
+                 S_ISDIR(info.st_mode) ? "is a folder; name the files in it." : "out of memory.");
         if (fd != STDIN_FILENO) close(fd);
         return NULL;
     }
-    in->fd        = fd;
-    in->regular   = S_ISREG(info.st_mode);
+    in->fd = fd;
+    in->regular = S_ISREG(info.st_mode);
     in->gzip_name = length > 3 && strcmp(path + length - 3, ".gz") == 0;
     return in;
 }
@@ -56,7 +57,7 @@ void input_close(input *in) {
 uint64_t input_position(const input *in) { return in->position; }
 
 int input_would_wait(input *in) {
-    struct pollfd wait = { in->fd, POLLIN, 0 };
+    struct pollfd wait = {in->fd, POLLIN, 0};
     if (in->regular || in->at_end || in->next < in->end) return 0;
     return poll(&wait, 1, 0) == 0;
 }
@@ -79,7 +80,7 @@ static ssize_t fill(input *in, char *error, size_t error_size) {
             return 0;
         }
         if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            struct pollfd wait = { in->fd, POLLIN, 0 };
+            struct pollfd wait = {in->fd, POLLIN, 0};
             poll(&wait, 1, -1);
         } else if (errno != EINTR) {
             snprintf(error, error_size, "cannot be read: %s.", strerror(errno));
@@ -104,7 +105,7 @@ static int is_gzip(const input *in) {
 }
 
 static ssize_t read_gzip(input *in, char *data, size_t size, char *error, size_t error_size) {
-    in->stream.next_out  = (Bytef *)data;
+    in->stream.next_out = (Bytef *)data;
     in->stream.avail_out = size > 1u << 30 ? 1u << 30 : (uInt)size;
     for (;;) {
         ssize_t have = need_stored(in, in->member_open ? 1 : 2, error, error_size);
@@ -118,8 +119,9 @@ static ssize_t read_gzip(input *in, char *data, size_t size, char *error, size_t
             if (have == 0) return 0;
             if (!is_gzip(in)) {
                 if (in->stored[in->next] == 0) continue;
-                snprintf(error, error_size, "has bytes that are not gzip behind its compressed data (byte %llu); "
-                                            "it may be damaged.",
+                snprintf(error, error_size,
+                         "has bytes that are not gzip behind its compressed data (byte %llu); "
+                         "it may be damaged.",
                          (unsigned long long)(in->position - (in->end - in->next) + 1));
                 return INPUT_ERROR;
             }
@@ -127,14 +129,15 @@ static ssize_t read_gzip(input *in, char *data, size_t size, char *error, size_t
             in->member_open = 1;
         }
         if (have == 0) {
-            snprintf(error, error_size, "ends in the middle of its compressed data; it was probably not copied or "
-                                        "downloaded completely.");
+            snprintf(error, error_size,
+                     "ends in the middle of its compressed data; it was probably not copied or "
+                     "downloaded completely.");
             return INPUT_ERROR;
         }
-        in->stream.next_in  = in->stored + in->next;
+        in->stream.next_in = in->stored + in->next;
         in->stream.avail_in = (uInt)(in->end - in->next);
-        code                = inflate(&in->stream, Z_NO_FLUSH);
-        in->next            = in->end - in->stream.avail_in;
+        code = inflate(&in->stream, Z_NO_FLUSH);
+        in->next = in->end - in->stream.avail_in;
         if (code == Z_STREAM_END)
             in->member_open = 0;
         else if (code != Z_OK && code != Z_BUF_ERROR) {
@@ -153,14 +156,15 @@ ssize_t input_read(input *in, char *data, size_t size, char *error, size_t error
         have = need_stored(in, 2, error, error_size);
         if (have < 0) return have;
         in->started = 1;
-        in->gzip    = is_gzip(in);
+        in->gzip = is_gzip(in);
         if (in->gzip && inflateInit2(&in->stream, 15 + 16) != Z_OK) {
             in->gzip = 0;
             snprintf(error, error_size, "cannot be decompressed: out of memory.");
             return INPUT_ERROR;
         }
         if (!in->gzip && in->gzip_name) {
-            snprintf(error, error_size, "is not gzip data, though its name ends in .gz; rename it if it is plain text.");
+            snprintf(error, error_size,
+                     "is not gzip data, though its name ends in .gz; rename it if it is plain text.");
             in->started = 0;
             return INPUT_ERROR;
         }

@@ -19,7 +19,7 @@ void   input_close(input *in);
 /* Up to `size` bytes; 0 at the end; INPUT_ERROR with a sentence in error[]; INPUT_INTERRUPTED. */
 ssize_t input_read(input *in, char *data, size_t size, char *error, size_t error_size);
 
-int      input_would_wait(input *in);        /* 1 when the next read would wait for somebody to write or type */
-uint64_t input_position(const input *in);    /* bytes read, as stored */
+int      input_would_wait(input *in);     /* 1 when the next read would wait for somebody to write or type */
+uint64_t input_position(const input *in); /* bytes read, as stored */
 
 #endif

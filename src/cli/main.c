@@ -14,10 +14,10 @@
 #include <unistd.h>
 
 static int (*const commands[N_COMMANDS])(settings *) = {
-    [COMMAND_SCREEN]   = cmd_screen,
+    [COMMAND_SCREEN] = cmd_screen,
     [COMMAND_CLASSIFY] = cmd_classify,
     [COMMAND_TOKENIZE] = cmd_tokenize,
-    [COMMAND_INFO]     = cmd_info,
+    [COMMAND_INFO] = cmd_info,
 };
 
 /* Help and version are data: they go to standard output, and a full disk is noticed. */
@@ -78,7 +78,7 @@ static int dispatch(int argc, char **argv) {
     const char *nearest = NULL, *name = argc > 1 ? argv[1] : NULL;
     int         command;
     if (!name) {
-        bytes text = { 0 };
+        bytes text = {0};
         help_overview(&text);
         messages_write(text.data, text.size);
         bytes_free(&text);

@@ -18,13 +18,12 @@ static int         quiet_, log_json_;
 
 static const struct {
     const char *name, *colour;
-} levels[] = { { "error", "\033[1;31m" }, { "warning", "\033[1;35m" }, { "hint", "\033[1;36m" }, { "note", "" },
-               { "detail", "" } };
+} levels[] = {{"error", "\033[1;31m"}, {"warning", "\033[1;35m"}, {"hint", "\033[1;36m"}, {"note", ""}, {"detail", ""}};
 
 void messages_command(const char *command) { command_name = command; }
 
 void messages_settings(int quiet, int log_json) {
-    quiet_    = quiet;
+    quiet_ = quiet;
     log_json_ = log_json;
 }
 
@@ -60,7 +59,7 @@ static void put_time(bytes *line) {
 
 void say(say_level level, const char *format, ...) {
     char    small[1024], *text = small;
-    bytes   line = { 0 };
+    bytes   line = {0};
     va_list arguments;
     int     size;
 

@@ -15,7 +15,8 @@
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
 #endif
-static int fail(usage_problem *problem, const char *format, ...) {
+static int
+fail(usage_problem *problem, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(problem->error, sizeof problem->error, format, arguments);
@@ -55,12 +56,12 @@ static size_t likeness(const char *typed, const char *name) {
 
 int command_find(const char *name, const char **nearest) {
     size_t best = (size_t)-1;
-    *nearest    = NULL;
+    *nearest = NULL;
     for (int i = 0; i < N_COMMANDS; i++) {
         size_t like = likeness(name, command_table[i].name);
         if (strcmp(name, command_table[i].name) == 0) return i;
         if (like < best) {
-            best     = like;
+            best = like;
             *nearest = command_table[i].name;
         }
     }
@@ -69,12 +70,12 @@ int command_find(const char *name, const char **nearest) {
 
 static const option_entry *find_option(command_id command, const char *name, size_t length, usage_problem *problem) {
     const option_entry *nearest = NULL, *elsewhere = NULL;
-    size_t              best    = (size_t)-1;
+    size_t              best = (size_t)-1;
     char                typed[64];
     snprintf(typed, sizeof typed, "%.*s", length > 60 ? 60 : (int)length, name);
     for (size_t i = 0; i < option_table_size; i++) {
         const option_entry *option = &option_table[i];
-        int                 same   = strlen(option->name) == length && memcmp(option->name, name, length) == 0;
+        int                 same = strlen(option->name) == length && memcmp(option->name, name, length) == 0;
         size_t              like;
         if (!(option->commands & 1u << command)) {
             if (same) elsewhere = option;
@@ -83,7 +84,7 @@ static const option_entry *find_option(command_id command, const char *name, siz
         if (same) return option;
         like = likeness(typed, option->name);
         if (like < best) {
-            best    = like;
+            best = like;
             nearest = option;
         }
     }
@@ -99,7 +100,8 @@ static const option_entry *find_option(command_id command, const char *name, siz
     return NULL;
 }
 
-/* ---- Values ------------------------------------------------------------------------------------------------------- */
+/* ---- Values -------------------------------------------------------------------------------------------------------
+ */
 
 /* Decimal digits and nothing else. */
 static int read_unsigned(const char *text, uint64_t *out) {
@@ -119,7 +121,7 @@ static int read_number(const char *text, double *out) {
     char *end;
     if (!*text || strspn(text, "0123456789.eE+-") != strlen(text) || *text == '+' || *text == '-') return -1;
     errno = 0;
-    *out  = strtod(text, &end);
+    *out = strtod(text, &end);
     return *end == '\0' && isfinite(*out) ? 0 : -1;
 }
 
@@ -188,16 +190,18 @@ static int store(const option_entry *option, const char *shown, const char *text
             *(double *)where = number;
             return 0;
         }
-        return fail(problem, "'%s' needs a number from %g to %g, not '%.60s'.", shown, option->low, option->high, text);
+        return fail(problem, "'%s' needs a number of at least %g, such as 0.25, not '%.60s'.", shown, option->low,
+                    text);
     }
     return fail(problem, "'%s' takes %s, not '%.60s'.", shown, option->value, text);
 }
 
-/* ---- The command line --------------------------------------------------------------------------------------------- */
+/* ---- The command line ---------------------------------------------------------------------------------------------
+ */
 
 static int parse_long(command_id command, const char *argument, const char *following, int *used_following,
                       settings *out, usage_problem *problem) {
-    const char         *name   = argument + 2, *equals = strchr(name, '=');
+    const char         *name = argument + 2, *equals = strchr(name, '=');
     size_t              length = equals ? (size_t)(equals - name) : strlen(name);
     const option_entry *option = find_option(command, name, length, problem);
     char                shown[72];
@@ -217,8 +221,8 @@ static int parse_long(command_id command, const char *argument, const char *foll
 static int parse_short(command_id command, const char *argument, const char *following, int *used_following,
                        settings *out, usage_problem *problem) {
     for (const char *letter = argument + 1; *letter; letter++) {
-        const option_entry *option   = NULL;
-        char                shown[3] = { '-', *letter, '\0' };
+        const option_entry *option = NULL;
+        char                shown[3] = {'-', *letter, '\0'};
         for (size_t i = 0; i < option_table_size && !option; i++)
             if (option_table[i].letter == *letter && option_table[i].commands & 1u << command)
                 option = &option_table[i];
@@ -243,10 +247,10 @@ int options_parse(command_id command, int argc, char **argv, settings *out, usag
     int only_files = 0;
     memset(out, 0, sizeof *out);
     memset(problem, 0, sizeof *problem);
-    out->threshold    = -1;
+    out->threshold = -1;
     out->input_format = -1;
-    out->text_field   = "text";
-    out->files        = calloc((size_t)argc + 1, sizeof *out->files);
+    out->text_field = "text";
+    out->files = calloc((size_t)argc + 1, sizeof *out->files);
     if (!out->files) return fail(problem, "out of memory.");
     for (int i = 0; i < argc; i++) {
         const char *argument = argv[i], *following = i + 1 < argc ? argv[i + 1] : NULL;
@@ -273,6 +277,6 @@ int options_parse(command_id command, int argc, char **argv, settings *out, usag
 
 void options_free(settings *out) {
     free(out->files);
-    out->files   = NULL;
+    out->files = NULL;
     out->n_files = 0;
 }

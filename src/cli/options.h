@@ -11,18 +11,18 @@ typedef enum command_id { COMMAND_SCREEN, COMMAND_CLASSIFY, COMMAND_TOKENIZE, CO
 
 /* What the user asked for. */
 typedef struct settings {
-    const char *model, *output, *stats, *parts, *labels, *positive_label, *text_field;
-    int         format;       /* row_format; in info: INFO_TEXT or INFO_JSON */
-    int         input_format; /* texts_format, or -1: by name */
-    int         device, device_index, precision, threads, max_length, token_budget;
-    int         invalid_utf8, split_special_tokens, with_text;
-    int         all, no_text, no_section_label, fail_fast;
-    double      threshold; /* negative = the library's */
-    uint64_t    limit;     /* 0 = none */
-    int         quiet, progress, log_json;
-    int         help, version;
+    const char  *model, *output, *stats, *parts, *labels, *positive_label, *text_field;
+    int          format;       /* row_format; in info: INFO_TEXT or INFO_JSON */
+    int          input_format; /* texts_format, or -1: by name */
+    int          device, device_index, precision, threads, max_length, token_budget;
+    int          invalid_utf8, split_special_tokens, with_text;
+    int          all, no_text, no_section_label, fail_fast;
+    double       threshold; /* negative = the library's */
+    uint64_t     limit;     /* 0 = none */
+    int          quiet, progress, log_json;
+    int          help, version;
     const char **files; /* n_files; points into argv */
-    size_t      n_files;
+    size_t       n_files;
 } settings;
 
 enum { INFO_TEXT, INFO_JSON };
@@ -49,9 +49,9 @@ typedef struct option_entry {
 } option_entry;
 
 typedef struct command_entry {
-    const char *name, *summary, *usage;
-    const char *description;       /* paragraphs separated by a line feed */
-    const char *const *examples;   /* pairs: what for, command line; NULL at the end */
+    const char        *name, *summary, *usage;
+    const char        *description; /* paragraphs separated by a line feed */
+    const char *const *examples;    /* pairs: what for, command line; NULL at the end */
 } command_entry;
 
 extern const option_entry  option_table[];

@@ -42,12 +42,11 @@ static int same_file(const char *path, const struct stat *other) {
 
 /* A name in the folder of `target`, short whatever the target's length. */
 static char *temporary_name(const char *target, unsigned attempt) {
-    const char *slash  = strrchr(target, '/');
+    const char *slash = strrchr(target, '/');
     size_t      folder = slash ? (size_t)(slash - target) + 1 : 0;
-    size_t      size   = folder + 64;
-    char       *name   = malloc(size);
-    if (name)
-        snprintf(name, size, "%.*s.adesieve-%ld-%u.part", (int)folder, target, (long)getpid(), attempt);
+    size_t      size = folder + 64;
+    char       *name = malloc(size);
+    if (name) snprintf(name, size, "%.*s.adesieve-%ld-%u.part", (int)folder, target, (long)getpid(), attempt);
     return name;
 }
 
@@ -81,7 +80,7 @@ static char *resolved(const char *path) {
         char *real = realpath(folder, NULL);
         if (real) {
             size_t size = strlen(real) + strlen(path) + 2;
-            whole       = malloc(size);
+            whole = malloc(size);
             if (whole) snprintf(whole, size, "%s/%s", real, slash ? slash + 1 : path);
         }
         free(real);
@@ -99,10 +98,10 @@ int output_open(output *out, const char *path, const char *const *inputs, size_t
     struct stat info;
     int         exists;
     memset(out, 0, sizeof *out);
-    out->fd         = -1;
+    out->fd = -1;
     out->last_flush = seconds_now();
     if (!path || strcmp(path, "-") == 0 || strcmp(path, "/dev/stdout") == 0) {
-        out->fd        = STDOUT_FILENO;
+        out->fd = STDOUT_FILENO;
         out->line_wise = isatty(STDOUT_FILENO);
         if (fcntl(STDOUT_FILENO, F_GETFD) == -1) return fail_errno(out, "standard output is closed");
         if (fstat(STDOUT_FILENO, &info) == 0 && S_ISREG(info.st_mode))
@@ -114,7 +113,7 @@ int output_open(output *out, const char *path, const char *const *inputs, size_t
         return CLI_OK;
     }
     out->name = path;
-    exists    = stat(path, &info) == 0;
+    exists = stat(path, &info) == 0;
     if (!exists && errno != ENOENT) return fail_errno(out, "cannot be written");
     if (exists && S_ISDIR(info.st_mode)) {
         say(SAY_ERROR, "%s: is a folder; name a file in it.", path);
@@ -123,7 +122,7 @@ int output_open(output *out, const char *path, const char *const *inputs, size_t
     if (exists && !S_ISREG(info.st_mode)) {
         out->fd = open(path, O_WRONLY | O_CLOEXEC);
         if (out->fd < 0) return fail_errno(out, "cannot be opened for writing");
-        out->close_fd  = 1;
+        out->close_fd = 1;
         out->line_wise = isatty(out->fd);
         return CLI_OK;
     }
@@ -140,7 +139,7 @@ int output_open(output *out, const char *path, const char *const *inputs, size_t
 }
 
 int output_flush(output *out) {
-    const char *at   = out->rows.data;
+    const char *at = out->rows.data;
     size_t      left = out->rows.size;
     if (out->status != CLI_OK) return out->status;
     if (out->rows.failed) {
@@ -155,14 +154,14 @@ int output_flush(output *out) {
         } else if (errno == EINTR) {
             if (signals_interrupted()) return out->status = CLI_INTERRUPTED;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            struct pollfd wait = { out->fd, POLLOUT, 0 };
+            struct pollfd wait = {out->fd, POLLOUT, 0};
             poll(&wait, 1, -1);
             if (signals_interrupted()) return out->status = CLI_INTERRUPTED;
         } else {
             return fail_errno(out, "cannot be written");
         }
     }
-    out->rows.size  = 0;
+    out->rows.size = 0;
     out->last_flush = seconds_now();
     return CLI_OK;
 }
@@ -182,8 +181,8 @@ int output_flush_if_old(output *out) {
 /* The rename itself has to reach the disk too. A folder that cannot be opened or synced is no reason to fail. */
 static void sync_folder(const char *target) {
     const char *slash = strrchr(target, '/');
-    char       *name  = slash ? strndup(target, (size_t)(slash - target) + 1) : strdup(".");
-    int         fd    = name ? open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    char       *name = slash ? strndup(target, (size_t)(slash - target) + 1) : strdup(".");
+    int         fd = name ? open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (fd >= 0) {
         (void)fsync(fd);
         close(fd);
@@ -215,7 +214,7 @@ int output_finish(output *out, int complete) {
     free(out->target);
     bytes_free(&out->rows);
     memset(out, 0, sizeof *out);
-    out->fd     = -1;
+    out->fd = -1;
     out->status = status;
     return status;
 }

@@ -23,7 +23,7 @@ double seconds_now(void) {
 void progress_start(int mode, int quiet) {
     memset(&progress, 0, sizeof progress);
     progress.terminal = isatty(STDERR_FILENO);
-    progress.enabled  = mode == PROGRESS_ALWAYS || (mode == PROGRESS_AUTO && progress.terminal && !quiet);
+    progress.enabled = mode == PROGRESS_ALWAYS || (mode == PROGRESS_AUTO && progress.terminal && !quiet);
     progress.start = progress.last = seconds_now();
 }
 
@@ -40,7 +40,7 @@ void progress_update(uint64_t count, const char *unit, double fraction) {
     double now, elapsed, rate;
     int    size;
     if (!progress.enabled) return;
-    now     = seconds_now();
+    now = seconds_now();
     elapsed = now - progress.start;
     if (elapsed < 1.0 || now - progress.last < 1.0 / 6) return;
     progress.last = now;
@@ -49,8 +49,7 @@ void progress_update(uint64_t count, const char *unit, double fraction) {
     if (messages_json()) {
         size = snprintf(line, sizeof line, "{\"level\":\"progress\",\"%s\":%llu,\"seconds\":%.1f", unit,
                         (unsigned long long)count, elapsed);
-        if (fraction >= 0)
-            size += snprintf(line + size, sizeof line - (size_t)size, ",\"fraction\":%.4f", fraction);
+        if (fraction >= 0) size += snprintf(line + size, sizeof line - (size_t)size, ",\"fraction\":%.4f", fraction);
         size += snprintf(line + size, sizeof line - (size_t)size, "}\n");
         messages_write(line, (size_t)size);
         return;

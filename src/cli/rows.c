@@ -32,7 +32,7 @@ char *bytes_room(bytes *buffer, size_t more) {
             buffer->failed = 1;
             return NULL;
         }
-        buffer->data     = data;
+        buffer->data = data;
         buffer->capacity = grown;
     }
     return buffer->data + buffer->size;
@@ -48,7 +48,7 @@ void put_raw(bytes *buffer, const char *data, size_t size) {
 void put_literal(bytes *buffer, const char *text) { put_raw(buffer, text, strlen(text)); }
 
 void put_unsigned(bytes *buffer, uint64_t value) {
-    char  digits[20];
+    char   digits[20];
     size_t at = sizeof digits;
     do {
         digits[--at] = (char)('0' + value % 10);
@@ -63,11 +63,11 @@ void put_integer(bytes *buffer, int64_t value) {
 }
 
 /* 10^k is exact in a double up to k = 22. */
-static const double power_of_ten[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7, 1e8,
-                                       1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15 };
+static const double power_of_ten[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                      1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
 
-/* Whether the decimal number n / 10^k, which is nearest to the double d, reads back as `value` for readers of floats and
- * for readers of doubles alike. n and 10^k being exact, d is correctly rounded; a d half-way between two floats is
+/* Whether the decimal number n / 10^k, which is nearest to the double d, reads back as `value` for readers of floats
+ * and for readers of doubles alike. n and 10^k being exact, d is correctly rounded; a d half-way between two floats is
  * refused, because the decimal number may lie on its other side. */
 static int reads_back(double d, float value) {
     if ((float)d != value) return 0;
@@ -113,7 +113,7 @@ void put_float(bytes *buffer, float value) {
         return;
     }
     if (signbit(value)) put_raw(buffer, "-", 1);
-    whole    = n / (uint64_t)power_of_ten[places];
+    whole = n / (uint64_t)power_of_ten[places];
     fraction = n % (uint64_t)power_of_ten[places];
     put_unsigned(buffer, whole);
     put_raw(buffer, ".", 1);
@@ -227,6 +227,4 @@ void put_field(bytes *buffer, row_format format, const char *text, size_t size) 
 
 void put_separator(bytes *buffer, row_format format) { put_raw(buffer, format == ROWS_CSV ? "," : "\t", 1); }
 
-size_t put_valid_utf8(bytes *buffer, const char *text, size_t size) {
-    return put_escaped(buffer, text, size, NULL);
-}
+size_t put_valid_utf8(bytes *buffer, const char *text, size_t size) { return put_escaped(buffer, text, size, NULL); }

@@ -23,7 +23,7 @@ const char *text_run_place(const text_run *run, const text_window *window, size_
 }
 
 int text_run_progress(void *user, uint64_t done, uint64_t total) {
-    text_run *run      = user;
+    text_run *run = user;
     double    fraction = -1;
     if (run->total_bytes > 0 && total > 0)
         fraction = run->window_from + (run->window_to - run->window_from) * (double)done / (double)total;
@@ -49,7 +49,7 @@ static int handle_window(text_run *run, text_window *window, uint64_t position, 
     if (window->count == 0) return CLI_OK;
     text_window_finish(window);
     if (run->total_bytes > 0) run->window_to = (run->bytes_before + (double)position) / run->total_bytes;
-    status           = handle(user, window);
+    status = handle(user, window);
     run->window_from = run->window_to;
     if (status != CLI_OK) return status;
     run->texts += window->count;
@@ -61,7 +61,8 @@ static int handle_window(text_run *run, text_window *window, uint64_t position, 
 
 static void say_problem(const char *path, const texts_problem *problem, uint64_t texts_read) {
     char place[64] = "";
-    if (texts_read > 0) snprintf(place, sizeof place, " Its first %llu texts were read.", (unsigned long long)texts_read);
+    if (texts_read > 0)
+        snprintf(place, sizeof place, " Its first %llu texts were read.", (unsigned long long)texts_read);
     if (strncmp(problem->error, "line ", 5) == 0)
         say(SAY_ERROR, "%s, %s%s", shown(path), problem->error, place);
     else
@@ -70,26 +71,26 @@ static void say_problem(const char *path, const texts_problem *problem, uint64_t
 }
 
 int text_run_all(text_run *run, const settings *wanted, window_fn handle, void *user) {
-    text_window window    = { 0 };
+    text_window window = {0};
     size_t      max_texts = FIRST_TEXTS;
-    int         status    = CLI_OK;
+    int         status = CLI_OK;
     memset(run, 0, sizeof *run);
-    run->wanted      = wanted;
-    run->inputs      = (uint32_t)wanted->n_files;
+    run->wanted = wanted;
+    run->inputs = (uint32_t)wanted->n_files;
     run->total_bytes = total_bytes(wanted);
     for (uint32_t i = 0; i < run->inputs && status == CLI_OK; i++) {
-        const char   *path    = wanted->files[i];
-        texts_options options = { TEXTS_LINES, wanted->text_field, wanted->invalid_utf8, 0 };
+        const char   *path = wanted->files[i];
+        texts_options options = {TEXTS_LINES, wanted->text_field, wanted->invalid_utf8, 0};
         texts_problem problem;
         texts_result  result = TEXTS_FULL;
         texts        *in;
         uint64_t      texts_before = run->texts + window.count;
         options.format = wanted->input_format >= 0 ? (texts_format)wanted->input_format : texts_format_of_name(path);
-        in             = texts_open(path, &options, i, &problem);
+        in = texts_open(path, &options, i, &problem);
         if (!in) result = TEXTS_ERROR;
         while (status == CLI_OK && (result == TEXTS_FULL || result == TEXTS_WAITING)) {
             double start = seconds_now();
-            result       = texts_fill(in, &window, max_texts, MOST_BYTES, &problem);
+            result = texts_fill(in, &window, max_texts, MOST_BYTES, &problem);
             run->seconds_read += seconds_now() - start;
             if (result == TEXTS_INTERRUPTED) status = CLI_INTERRUPTED;
             if (result == TEXTS_FULL || result == TEXTS_WAITING) {

@@ -8,13 +8,13 @@
 
 typedef struct text_run {
     const settings *wanted;
-    uint64_t        texts, replaced;      /* so far, without the window at work */
+    uint64_t        texts, replaced; /* so far, without the window at work */
     uint32_t        inputs, inputs_failed;
     double          seconds_read;
     /* for progress: all windows lie between these shares of the input */
-    double          window_from, window_to;
-    double          total_bytes;          /* 0 = not known */
-    double          bytes_before;         /* of the inputs that are done */
+    double window_from, window_to;
+    double total_bytes;  /* 0 = not known */
+    double bytes_before; /* of the inputs that are done */
 } text_run;
 
 /* Handles the texts of one window; returns CLI_OK or what ends the run. */

@@ -32,13 +32,13 @@ struct texts {
 
 void text_window_clear(text_window *window) {
     window->data.size = 0;
-    window->count     = 0;
+    window->count = 0;
 }
 
 void text_window_finish(text_window *window) {
     for (size_t i = 0; i < window->count; i++) {
         size_t from = window->places[i].offset;
-        size_t to   = i + 1 < window->count ? window->places[i + 1].offset : window->data.size;
+        size_t to = i + 1 < window->count ? window->places[i + 1].offset : window->data.size;
         window->texts[i].data = window->data.data + from;
         window->texts[i].size = to - from;
     }
@@ -53,13 +53,13 @@ void text_window_free(text_window *window) {
 
 static int window_grow(text_window *window) {
     size_t             capacity = window->capacity ? window->capacity * 2 : 1024;
-    ade_text          *list     = realloc(window->texts, capacity * sizeof *list);
+    ade_text          *list = realloc(window->texts, capacity * sizeof *list);
     struct text_place *places;
     if (!list) return -1;
     window->texts = list;
-    places        = realloc(window->places, capacity * sizeof *places);
+    places = realloc(window->places, capacity * sizeof *places);
     if (!places) return -1;
-    window->places   = places;
+    window->places = places;
     window->capacity = capacity;
     return 0;
 }
@@ -81,7 +81,8 @@ texts_format texts_format_of_name(const char *path) {
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif
-static texts_result fail(texts_problem *problem, uint64_t line, const char *format, ...) {
+static texts_result
+fail(texts_problem *problem, uint64_t line, const char *format, ...) {
     va_list arguments;
     size_t  used = 0;
     if (line > 0) used = (size_t)snprintf(problem->error, sizeof problem->error, "line %llu", (unsigned long long)line);
@@ -102,9 +103,9 @@ texts *texts_open(const char *path, const texts_options *options, uint32_t input
         fail(problem, 0, "out of memory.");
         return NULL;
     }
-    in->options      = *options;
+    in->options = *options;
     in->input_number = input_number;
-    in->line         = 1;
+    in->line = 1;
     if (in->options.max_bytes == 0) in->options.max_bytes = default_max_bytes;
     in->source = input_open(path, problem->error, sizeof problem->error);
     if (!in->source) {
@@ -124,7 +125,8 @@ void texts_close(texts *in) {
 
 uint64_t texts_position(const texts *in) { return input_position(in->source); }
 
-/* ---- Records ------------------------------------------------------------------------------------------------------ */
+/* ---- Records ------------------------------------------------------------------------------------------------------
+ */
 
 /* Reads more bytes behind those that are there. */
 static texts_result read_more(texts *in, texts_problem *problem) {
@@ -141,9 +143,9 @@ static texts_result read_more(texts *in, texts_problem *problem) {
     }
     if (in->end == in->capacity) {
         size_t capacity = in->capacity ? in->capacity * 2 : FIRST_BUFFER;
-        char  *buffer   = realloc(in->buffer, capacity);
+        char  *buffer = realloc(in->buffer, capacity);
         if (!buffer) return fail(problem, in->line, ": out of memory after %llu bytes.", (unsigned long long)in->end);
-        in->buffer   = buffer;
+        in->buffer = buffer;
         in->capacity = capacity;
     }
     n = input_read(in->source, in->buffer + in->end, in->capacity - in->end, problem->error, sizeof problem->error);
@@ -158,10 +160,10 @@ static texts_result read_more(texts *in, texts_problem *problem) {
  * with it. A record ends at a line feed, in CSV only outside quotes. */
 static int find_end(texts *in, size_t *size, size_t *next) {
     const char *record = in->buffer + in->begin;
-    size_t      have   = in->end - in->begin;
+    size_t      have = in->end - in->begin;
     if (in->options.format != TEXTS_CSV) {
         const char *feed = have > in->scanned ? memchr(record + in->scanned, '\n', have - in->scanned) : NULL;
-        in->scanned      = feed ? (size_t)(feed - record) : have;
+        in->scanned = feed ? (size_t)(feed - record) : have;
         if (!feed) return 0;
     } else {
         for (; in->scanned < have; in->scanned++) {
@@ -188,7 +190,7 @@ static int find_end(texts *in, size_t *size, size_t *next) {
 
 /* The next record: TEXTS_FULL when there is one. `may_wait`: return TEXTS_WAITING rather than wait for more bytes. */
 static texts_result next_record(texts *in, int may_wait, size_t *size, size_t *next, texts_problem *problem) {
-    in->scanned   = 0;
+    in->scanned = 0;
     in->csv_state = FIELD_START;
     for (;;) {
         texts_result result;
@@ -224,11 +226,12 @@ static texts_result next_record(texts *in, int may_wait, size_t *size, size_t *n
     return TEXTS_FULL;
 }
 
-/* ---- The text in a record ----------------------------------------------------------------------------------------- */
+/* ---- The text in a record -----------------------------------------------------------------------------------------
+ */
 
 /* Names line and byte of the first invalid byte of record[from..to), which is in the record at in->line. */
 static texts_result fail_utf8(const texts *in, const char *record, size_t from, size_t to, texts_problem *problem) {
-    size_t   at   = from + utf8_valid_prefix(record + from, to - from), line_start = 0;
+    size_t   at = from + utf8_valid_prefix(record + from, to - from), line_start = 0;
     uint64_t line = in->line;
     for (size_t i = 0; i < at; i++)
         if (record[i] == '\n') {
@@ -252,20 +255,19 @@ static texts_result add_text(texts *in, text_window *window, const char *text, s
         put_raw(&window->data, text, size);
     if (window->data.failed) {
         window->data.failed = 0;
-        window->data.size   = offset;
+        window->data.size = offset;
         return fail(problem, in->line, ": out of memory for a text of %llu bytes.", (unsigned long long)size);
     }
-    place           = &window->places[window->count++];
-    place->offset   = offset;
-    place->line     = in->line;
-    place->input    = in->input_number;
+    place = &window->places[window->count++];
+    place->offset = offset;
+    place->line = in->line;
+    place->input = in->input_number;
     place->replaced = replaced > UINT32_MAX ? UINT32_MAX : (uint32_t)replaced;
     return TEXTS_FULL;
 }
 
 static texts_result take_line(texts *in, text_window *window, const char *record, size_t size, texts_problem *problem) {
-    if (!in->options.replace && utf8_valid_prefix(record, size) != size)
-        return fail_utf8(in, record, 0, size, problem);
+    if (!in->options.replace && utf8_valid_prefix(record, size) != size) return fail_utf8(in, record, 0, size, problem);
     return add_text(in, window, record, size, 0, problem);
 }
 
@@ -275,13 +277,13 @@ typedef struct field {
     int    quoted;
 } field;
 
-/* The field that begins at `from`; *next is where the following one begins, or size + 1 behind the last. Returns 0, or -1
- * when something stands between a closing quote and the separator; then field->to is where. */
+/* The field that begins at `from`; *next is where the following one begins, or size + 1 behind the last. Returns 0, or
+ * -1 when something stands between a closing quote and the separator; then field->to is where. */
 static int read_field(texts_format format, const char *record, size_t size, size_t from, field *out, size_t *next) {
     char   separator = format == TEXTS_CSV ? ',' : '\t';
-    size_t i         = from;
-    out->from        = from;
-    out->quoted      = format == TEXTS_CSV && i < size && record[i] == '"';
+    size_t i = from;
+    out->from = from;
+    out->quoted = format == TEXTS_CSV && i < size && record[i] == '"';
     if (out->quoted) {
         for (i++; i < size; i++) {
             if (record[i] != '"') continue;
@@ -297,10 +299,10 @@ static int read_field(texts_format format, const char *record, size_t size, size
         }
     } else {
         const char *end = from < size ? memchr(record + from, separator, size - from) : NULL;
-        i               = end ? (size_t)(end - record) : size;
+        i = end ? (size_t)(end - record) : size;
     }
     out->to = i < size ? i : size;
-    *next   = i + 1;
+    *next = i + 1;
     return 0;
 }
 
@@ -331,7 +333,7 @@ static size_t undo_field(texts_format format, char *record, const field *where) 
 
 static texts_result fail_field(const texts *in, const char *record, size_t at, texts_problem *problem) {
     size_t   line_start = 0;
-    uint64_t line       = in->line;
+    uint64_t line = in->line;
     for (size_t i = 0; i < at; i++)
         if (record[i] == '\n') {
             line++;
@@ -375,7 +377,7 @@ static texts_result take_header(texts *in, char *record, size_t size, texts_prob
 
 static texts_result take_row(texts *in, text_window *window, char *record, size_t size, texts_problem *problem) {
     size_t next = 0, count = 0;
-    field  text = { 0, 0, 0 };
+    field  text = {0, 0, 0};
     if (size == 0 && in->n_columns > 1) return TEXTS_FULL; /* a blank line is no record where a record has commas */
     for (size_t from = 0; from <= size; from = next, count++) {
         field where;
@@ -404,21 +406,22 @@ static texts_result take_json(texts *in, text_window *window, const char *record
     if (utf8_valid_prefix(record, size) != size) {
         if (!in->options.replace) return fail_utf8(in, record, 0, size, problem);
         in->repaired.size = 0;
-        replaced          = put_valid_utf8(&in->repaired, record, size);
+        replaced = put_valid_utf8(&in->repaired, record, size);
         if (in->repaired.failed) return fail(problem, in->line, ": out of memory.");
         record = in->repaired.data;
-        size   = in->repaired.size;
+        size = in->repaired.size;
     }
     object = json_loadb(record, size, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (!object)
-        return fail(problem, in->line, ", byte %d: is not JSON: %s.", error.position > 0 ? error.position : 1, error.text);
+        return fail(problem, in->line, ", byte %d: is not JSON: %s.", error.position > 0 ? error.position : 1,
+                    error.text);
     value = json_object_get(object, in->options.field);
     if (!json_is_object(object)) {
         hint(problem, "each line must hold one object, such as {\"text\": \"Rash after amoxicillin.\"}");
         result = fail(problem, in->line, ": is JSON, but not an object.");
     } else if (!value) {
         char        names[600] = "";
-        size_t      used       = 0;
+        size_t      used = 0;
         const char *name;
         json_t     *unused;
         json_object_foreach(object, name, unused) {
@@ -441,7 +444,7 @@ texts_result texts_fill(texts *in, text_window *window, size_t max_texts, size_t
     problem->error[0] = problem->hint[0] = '\0';
     while (window->count < max_texts && window->data.size < max_bytes) {
         size_t       size = 0, next = 0;
-        uint64_t     lines  = 1;
+        uint64_t     lines = 1;
         texts_result result = next_record(in, window->count > 0, &size, &next, problem);
         char        *record;
         int          table = in->options.format == TEXTS_CSV || in->options.format == TEXTS_TSV;
@@ -453,7 +456,8 @@ texts_result texts_fill(texts *in, text_window *window, size_t max_texts, size_t
         record = in->buffer + in->begin;
         if (in->options.format == TEXTS_CSV) { /* counted now: quotes are undone in place */
             lines = 0;
-            for (const char *at = record, *end = record + next; (at = memchr(at, '\n', (size_t)(end - at))) != NULL; at++)
+            for (const char *at = record, *end = record + next; (at = memchr(at, '\n', (size_t)(end - at))) != NULL;
+                 at++)
                 lines++;
         }
         if (table && in->n_columns == 0)

@@ -19,13 +19,13 @@ typedef struct texts_options {
 /* The texts of a window and where each came from. Zero it before its first use; free it at the end. */
 typedef struct text_window {
     bytes     data;
-    ade_text *texts;            /* valid after text_window_finish */
+    ade_text *texts; /* valid after text_window_finish */
     struct text_place {
-        size_t   offset;        /* of the text in data */
-        uint64_t line;          /* from 1, where its record begins */
-        uint32_t input;         /* the caller's number for the file */
-        uint32_t replaced;      /* invalid UTF-8 parts replaced in it */
-    } *places;
+        size_t   offset;   /* of the text in data */
+        uint64_t line;     /* from 1, where its record begins */
+        uint32_t input;    /* the caller's number for the file */
+        uint32_t replaced; /* invalid UTF-8 parts replaced in it */
+    } * places;
     size_t count, capacity;
 } text_window;
 
@@ -48,11 +48,11 @@ texts *texts_open(const char *path, const texts_options *options, uint32_t input
 void   texts_close(texts *in);
 
 typedef enum texts_result {
-    TEXTS_END,         /* the input is read to its end */
-    TEXTS_FULL,        /* the window has reached its size */
-    TEXTS_WAITING,     /* the next text is not there yet: a good moment to use those that are */
+    TEXTS_END,     /* the input is read to its end */
+    TEXTS_FULL,    /* the window has reached its size */
+    TEXTS_WAITING, /* the next text is not there yet: a good moment to use those that are */
     TEXTS_INTERRUPTED,
-    TEXTS_ERROR        /* see the problem; the texts read before it are in the window */
+    TEXTS_ERROR /* see the problem; the texts read before it are in the window */
 } texts_result;
 
 /* Appends texts until the window holds max_texts texts or max_bytes bytes. TEXTS_WAITING only if it holds any. */

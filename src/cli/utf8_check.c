@@ -29,7 +29,7 @@ static size_t character(const unsigned char *text, size_t size, size_t *part) {
             *part = i;
             return 0;
         }
-        low  = 0x80;
+        low = 0x80;
         high = 0xbf;
     }
     return length;
@@ -37,7 +37,7 @@ static size_t character(const unsigned char *text, size_t size, size_t *part) {
 
 size_t utf8_valid_prefix(const char *text, size_t size) {
     const unsigned char *bytes = (const unsigned char *)text;
-    size_t               i     = 0;
+    size_t               i = 0;
     while (i < size) {
         uint64_t eight;
         if (size - i >= sizeof eight) { /* most texts are mostly ASCII */

@@ -19,19 +19,19 @@
 typedef enum format { FORMAT_UNKNOWN, FORMAT_PLAIN, FORMAT_GZIP } format;
 
 struct ade_input {
-    char    *name; /* for messages */
-    int      fd, wake_fd;
-    int      owned;      /* fd is ours to close */
-    int      end_of_file;
-    format   format;
-    int      inflating;  /* z is initialised */
-    int      in_member;  /* a member has begun and not ended */
-    uint64_t members;    /* complete ones */
-    uint64_t stored;     /* bytes read from fd */
-    z_stream z;
-    ade_status failed;   /* given back for ever, with the text */
-    char     error[1024];
-    size_t   begin, end; /* unread part of buffer */
+    char         *name; /* for messages */
+    int           fd, wake_fd;
+    int           owned; /* fd is ours to close */
+    int           end_of_file;
+    format        format;
+    int           inflating; /* z is initialised */
+    int           in_member; /* a member has begun and not ended */
+    uint64_t      members;   /* complete ones */
+    uint64_t      stored;    /* bytes read from fd */
+    z_stream      z;
+    ade_status    failed; /* given back for ever, with the text */
+    char          error[1024];
+    size_t        begin, end; /* unread part of buffer */
     unsigned char buffer[STORED_CAPACITY];
 };
 
@@ -89,7 +89,7 @@ static ade_status fail(ade_input *in, ade_status status) {
 static ade_status read_stored(ade_input *in, unsigned char *to, size_t capacity, size_t *got) {
     *got = 0;
     for (;;) {
-        struct pollfd waits[2] = { { .fd = in->fd, .events = POLLIN }, { .fd = in->wake_fd, .events = POLLIN } };
+        struct pollfd waits[2] = {{.fd = in->fd, .events = POLLIN}, {.fd = in->wake_fd, .events = POLLIN}};
         if (poll(waits, in->wake_fd < 0 ? 1 : 2, -1) < 0) {
             if (errno == EINTR) continue;
             return fail(in, ade__fail(ADE_IO, "%s cannot be waited for: %s", in->name, strerror(errno)));
@@ -124,8 +124,12 @@ static ade_status find_format(ade_input *in) {
     static const struct {
         const char *magic, *what;
         size_t      size;
-    } others[] = { { "PK\x03\x04", "a zip archive", 4 }, { "BZh", "compressed by bzip2", 3 },
-                   { "\xfd" "7zXZ", "compressed by xz", 5 }, { "\x28\xb5\x2f\xfd", "compressed by zstd", 4 } };
+    } others[] = {{"PK\x03\x04", "a zip archive", 4},
+                  {"BZh", "compressed by bzip2", 3},
+                  {"\xfd"
+                   "7zXZ",
+                   "compressed by xz", 5},
+                  {"\x28\xb5\x2f\xfd", "compressed by zstd", 4}};
     ADE_TRY(refill(in));
     while (in->end < 5 && !in->end_of_file) { /* a pipe may give a byte at a time */
         size_t got;

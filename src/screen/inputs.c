@@ -18,7 +18,8 @@ bool ade__inputs_number(const char *name, uint64_t *number) {
     if (begin == end) return false;
     uint64_t value = 0;
     for (size_t i = begin; i < end; i++)
-        if (__builtin_mul_overflow(value, 10u, &value) || __builtin_add_overflow(value, (uint64_t)(name[i] - '0'), &value))
+        if (__builtin_mul_overflow(value, 10u, &value) ||
+            __builtin_add_overflow(value, (uint64_t)(name[i] - '0'), &value))
             value = UINT64_MAX;
     *number = value;
     return true;
@@ -34,7 +35,7 @@ static void forget(ade_inputs *inputs, size_t n) {
 }
 
 static ade_status add_file(ade_inputs *inputs, const char *path, const struct stat *info) {
-    ade_input_file file = { .sized = info && S_ISREG(info->st_mode) };
+    ade_input_file file = {.sized = info && S_ISREG(info->st_mode)};
     if (info) {
         file.size = file.sized ? (uint64_t)info->st_size : 0;
         file.device = info->st_dev;
@@ -42,10 +43,11 @@ static ade_status add_file(ade_inputs *inputs, const char *path, const struct st
     }
     for (size_t i = 0; i < inputs->n; i++) {
         const ade_input_file *other = &inputs->files[i];
-        const bool both_named = info && strcmp(other->path, "-");
+        const bool            both_named = info && strcmp(other->path, "-");
         if (both_named ? other->device == file.device && other->inode == file.inode : !strcmp(other->path, path))
-            return ade__fail(ADE_INVALID_ARGUMENT, "%s is given twice (also as %s); a file is screened once, leave one out",
-                             path, other->path);
+            return ade__fail(ADE_INVALID_ARGUMENT,
+                             "%s is given twice (also as %s); a file is screened once, leave one out", path,
+                             other->path);
     }
     if (ade__reserve(&inputs->files, &inputs->capacity, inputs->n + 1, sizeof *inputs->files)) return ADE_OUT_OF_MEMORY;
     file.path = ade__strdup(path);
@@ -122,5 +124,5 @@ void ade__inputs_free(ade_inputs *inputs) {
     if (!inputs) return;
     forget(inputs, 0);
     ade__free(inputs->files);
-    *inputs = (ade_inputs){ 0 };
+    *inputs = (ade_inputs){0};
 }

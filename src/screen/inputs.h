@@ -10,13 +10,13 @@
 #include <stdint.h>
 
 typedef struct ade_input_file {
-    char    *path;       /* owned; "-" is standard input */
-    const char *name;    /* the part of `path` behind the last slash */
-    bool     has_number;
-    uint64_t number;     /* see ade__inputs_number */
-    bool     sized;      /* a regular file: size is known */
-    uint64_t size;       /* bytes as stored */
-    uint64_t device, inode;
+    char       *path; /* owned; "-" is standard input */
+    const char *name; /* the part of `path` behind the last slash */
+    bool        has_number;
+    uint64_t    number; /* see ade__inputs_number */
+    bool        sized;  /* a regular file: size is known */
+    uint64_t    size;   /* bytes as stored */
+    uint64_t    device, inode;
 } ade_input_file;
 
 typedef struct ade_inputs {

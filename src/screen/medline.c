@@ -10,9 +10,9 @@
 #include <limits.h>
 #include <string.h>
 
-#define DEPTH_LIMIT 1000                  /* nested elements; real files have about 15 */
-#define RECORD_LIMIT ((size_t)64 << 20)   /* text of one record; real ones stay below 64 KiB */
-#define MARKUP_LIMIT ((int64_t)16 << 20)  /* one tag, comment or declaration, which expat holds as a whole */
+#define DEPTH_LIMIT 1000                 /* nested elements; real files have about 15 */
+#define RECORD_LIMIT ((size_t)64 << 20)  /* text of one record; real ones stay below 64 KiB */
+#define MARKUP_LIMIT ((int64_t)16 << 20) /* one tag, comment or declaration, which expat holds as a whole */
 #define READ_SIZE (128 * 1024)
 
 typedef enum place {
@@ -41,26 +41,26 @@ static const struct {
     const char *element;
     place       to;
 } paths[] = {
-    { PLACE_DOCUMENT, "PubmedArticleSet", PLACE_SET },
-    { PLACE_DOCUMENT, "MedlineCitationSet", PLACE_SET },
-    { PLACE_DOCUMENT, "PubmedBookArticleSet", PLACE_SET },
-    { PLACE_SET, "PubmedArticle", PLACE_PUBMED_ARTICLE },
-    { PLACE_SET, "MedlineCitation", PLACE_CITATION },
-    { PLACE_SET, "PubmedBookArticle", PLACE_BOOK_ARTICLE },
-    { PLACE_SET, "DeleteCitation", PLACE_DELETE },
-    { PLACE_PUBMED_ARTICLE, "MedlineCitation", PLACE_CITATION },
-    { PLACE_CITATION, "PMID", PLACE_PMID },
-    { PLACE_CITATION, "Article", PLACE_ARTICLE },
-    { PLACE_ARTICLE, "ArticleTitle", PLACE_TITLE },
-    { PLACE_ARTICLE, "Abstract", PLACE_ABSTRACT },
-    { PLACE_ABSTRACT, "AbstractText", PLACE_SECTION },
-    { PLACE_BOOK_ARTICLE, "BookDocument", PLACE_BOOK_DOCUMENT },
-    { PLACE_BOOK_DOCUMENT, "PMID", PLACE_PMID },
-    { PLACE_BOOK_DOCUMENT, "Book", PLACE_BOOK },
-    { PLACE_BOOK_DOCUMENT, "ArticleTitle", PLACE_TITLE },
-    { PLACE_BOOK_DOCUMENT, "Abstract", PLACE_ABSTRACT },
-    { PLACE_BOOK, "BookTitle", PLACE_BOOK_TITLE },
-    { PLACE_DELETE, "PMID", PLACE_DELETED_PMID },
+    {PLACE_DOCUMENT, "PubmedArticleSet", PLACE_SET},
+    {PLACE_DOCUMENT, "MedlineCitationSet", PLACE_SET},
+    {PLACE_DOCUMENT, "PubmedBookArticleSet", PLACE_SET},
+    {PLACE_SET, "PubmedArticle", PLACE_PUBMED_ARTICLE},
+    {PLACE_SET, "MedlineCitation", PLACE_CITATION},
+    {PLACE_SET, "PubmedBookArticle", PLACE_BOOK_ARTICLE},
+    {PLACE_SET, "DeleteCitation", PLACE_DELETE},
+    {PLACE_PUBMED_ARTICLE, "MedlineCitation", PLACE_CITATION},
+    {PLACE_CITATION, "PMID", PLACE_PMID},
+    {PLACE_CITATION, "Article", PLACE_ARTICLE},
+    {PLACE_ARTICLE, "ArticleTitle", PLACE_TITLE},
+    {PLACE_ARTICLE, "Abstract", PLACE_ABSTRACT},
+    {PLACE_ABSTRACT, "AbstractText", PLACE_SECTION},
+    {PLACE_BOOK_ARTICLE, "BookDocument", PLACE_BOOK_DOCUMENT},
+    {PLACE_BOOK_DOCUMENT, "PMID", PLACE_PMID},
+    {PLACE_BOOK_DOCUMENT, "Book", PLACE_BOOK},
+    {PLACE_BOOK_DOCUMENT, "ArticleTitle", PLACE_TITLE},
+    {PLACE_BOOK_DOCUMENT, "Abstract", PLACE_ABSTRACT},
+    {PLACE_BOOK, "BookTitle", PLACE_BOOK_TITLE},
+    {PLACE_DELETE, "PMID", PLACE_DELETED_PMID},
 };
 
 /* Names matter in MathML only: which child of its parent is raised or lowered. */
@@ -91,23 +91,23 @@ struct ade_medline {
     ade_status    failed; /* the callback's or our own; its text is the thread's last error */
     int64_t       fed;    /* bytes given to expat */
 
-    frame   *frames;
-    size_t   depth, frames_capacity;
-    size_t   ignored; /* elements open below the last frame, none of them looked at */
+    frame *frames;
+    size_t depth, frames_capacity;
+    size_t ignored; /* elements open below the last frame, none of them looked at */
 
     /* The record being read. */
-    char    *text; /* all its texts, one behind the other */
-    size_t   size, capacity;
-    size_t   part_start; /* of the text being collected */
-    bool     space;      /* white space waits to be written before the next character */
-    int64_t  pmid;       /* 0 = not yet */
-    int32_t  version;
-    bool     in_book, has_article, has_abstract;
-    piece    title;
-    section *sections;
-    size_t   n_sections, sections_capacity;
+    char               *text; /* all its texts, one behind the other */
+    size_t              size, capacity;
+    size_t              part_start; /* of the text being collected */
+    bool                space;      /* white space waits to be written before the next character */
+    int64_t             pmid;       /* 0 = not yet */
+    int32_t             version;
+    bool                in_book, has_article, has_abstract;
+    piece               title;
+    section            *sections;
+    size_t              n_sections, sections_capacity;
     ade_record_section *out; /* the sections as the callback sees them */
-    size_t   out_capacity;
+    size_t              out_capacity;
 };
 
 /* ---- Failures ---------------------------------------------------------------------------------------------------- */
@@ -122,7 +122,7 @@ static unsigned long long line(const ade_medline *m) { return XML_GetCurrentLine
 static unsigned long long column(const ade_medline *m) { return XML_GetCurrentColumnNumber(m->parser) + 1; }
 
 /* A fault at the current place of the file. `format` takes up to two strings. */
-#define STOP_AT(m, format, ...)                                                                                     \
+#define STOP_AT(m, format, ...)                                                                                        \
     stop(m, ade__fail(ADE_BAD_INPUT, "%s:%llu:%llu: " format, (m)->name, line(m), column(m), __VA_ARGS__))
 
 /* ---- Text -------------------------------------------------------------------------------------------------------- */
@@ -132,7 +132,8 @@ static bool is_white(char c) { return c == ' ' || c == '\t' || c == '\n' || c ==
 static void put(ade_medline *m, const char *bytes, size_t size) {
     if (m->failed) return;
     if (size > RECORD_LIMIT - m->size) {
-        STOP_AT(m, "the record with PMID %lld has more than %zu MiB of text, which no citation has; the file is damaged",
+        STOP_AT(m,
+                "the record with PMID %lld has more than %zu MiB of text, which no citation has; the file is damaged",
                 (long long)m->pmid, RECORD_LIMIT >> 20);
         return;
     }
@@ -171,11 +172,11 @@ static void begin_text(ade_medline *m) {
 
 static piece end_text(ade_medline *m) {
     m->space = false;
-    return (piece){ m->part_start, m->size - m->part_start, true };
+    return (piece){m->part_start, m->size - m->part_start, true};
 }
 
 static piece put_attribute(ade_medline *m, const char *value) {
-    if (!value) return (piece){ 0 };
+    if (!value) return (piece){0};
     begin_text(m);
     put_text(m, value, strlen(value));
     piece p = end_text(m);
@@ -184,7 +185,7 @@ static piece put_attribute(ade_medline *m, const char *value) {
 }
 
 static ade_text text_of(const ade_medline *m, piece p) {
-    return p.present ? (ade_text){ p.size ? m->text + p.start : "", p.size } : (ade_text){ NULL, 0 };
+    return p.present ? (ade_text){p.size ? m->text + p.start : "", p.size} : (ade_text){NULL, 0};
 }
 
 /* ---- Records ----------------------------------------------------------------------------------------------------- */
@@ -195,7 +196,7 @@ static void begin_record(ade_medline *m, bool book) {
     m->version = 1;
     m->in_book = book;
     m->has_article = m->has_abstract = false;
-    m->title = (piece){ 0 };
+    m->title = (piece){0};
     m->n_sections = 0;
 }
 
@@ -217,16 +218,16 @@ static void end_record(ade_medline *m) {
     }
     for (size_t i = 0; i < m->n_sections; i++) {
         const section *s = &m->sections[i];
-        m->out[i] = (ade_record_section){ text_of(m, s->label), text_of(m, s->category), text_of(m, s->text) };
+        m->out[i] = (ade_record_section){text_of(m, s->label), text_of(m, s->category), text_of(m, s->text)};
     }
-    ade_record record = { .pmid = m->pmid,
-                          .version = m->version,
-                          .book = m->in_book,
-                          .has_article = m->has_article,
-                          .has_abstract = m->has_abstract,
-                          .title = text_of(m, m->title),
-                          .sections = m->out,
-                          .n_sections = m->n_sections };
+    ade_record record = {.pmid = m->pmid,
+                         .version = m->version,
+                         .book = m->in_book,
+                         .has_article = m->has_article,
+                         .has_abstract = m->has_abstract,
+                         .title = text_of(m, m->title),
+                         .sections = m->out,
+                         .n_sections = m->n_sections};
     if (!record.title.data) record.title.data = "";
     deliver(m, &record);
 }
@@ -264,7 +265,7 @@ static void end_pmid(ade_medline *m, bool deleted) {
         return;
     }
     if (deleted) {
-        deliver(m, &(ade_record){ .pmid = pmid, .version = m->version, .deleted = true, .title = { "", 0 } });
+        deliver(m, &(ade_record){.pmid = pmid, .version = m->version, .deleted = true, .title = {"", 0}});
         m->size = 0;
     } else if (m->pmid) {
         STOP_AT(m, "the record has two PMIDs of its own, %lld and %lld", (long long)m->pmid, (long long)pmid);
@@ -273,15 +274,15 @@ static void end_pmid(ade_medline *m, bool deleted) {
     }
 }
 
-/* Expat drops an undefined entity in an attribute without a word when the DOCTYPE names a DTD. So the tag is searched. */
+/* Expat drops an undefined entity in an attribute without a word when the DOCTYPE names a DTD. Hence this search. */
 static void check_attribute_entities(ade_medline *m) {
-    static const char *const known[] = { "amp;", "lt;", "gt;", "quot;", "apos;" };
-    int offset = 0, size = 0, count = XML_GetCurrentByteCount(m->parser);
-    const char *context = XML_GetInputContext(m->parser, &offset, &size);
+    static const char *const known[] = {"amp;", "lt;", "gt;", "quot;", "apos;"};
+    int                      offset = 0, size = 0, count = XML_GetCurrentByteCount(m->parser);
+    const char              *context = XML_GetInputContext(m->parser, &offset, &size);
     if (!context || count <= 0 || offset < 0 || count > size - offset) return;
     const char *tag = context + offset, *end = tag + count;
     while ((tag = memchr(tag, '&', (size_t)(end - tag))) != NULL) {
-        char   name[6] = { 0 };
+        char   name[6] = {0};
         size_t n = 0;
         for (tag++; tag < end && n < 5; tag++)
             if (*tag) name[n++] = *tag; /* skips the zero halves of UTF-16 */
@@ -297,7 +298,7 @@ static void check_attribute_entities(ade_medline *m) {
 }
 
 static void begin_section(ade_medline *m, const char **attributes) {
-    section s = { 0 };
+    section s = {0};
     check_attribute_entities(m);
     for (; *attributes; attributes += 2) {
         if (!strcmp(attributes[0], "Label"))
@@ -350,7 +351,7 @@ static void begin_inline(ade_medline *m, frame *parent, frame *f, const char *el
     f->place = PLACE_INLINE;
     f->shape = (uint8_t)shape_of(element);
     parent->children++;
-    const char mark[2] = { mark_of(parent, element), '(' };
+    const char mark[2] = {mark_of(parent, element), '('};
     if (!mark[0]) return;
     put_waiting_space(m);
     f->marked = 1;
@@ -390,7 +391,7 @@ static void XMLCALL on_start(void *user, const char *element, const char **attri
         m->ignored++;
         return;
     }
-    frame f = { 0 };
+    frame f = {0};
     if (parent->place >= PLACE_PMID) {
         begin_inline(m, parent, &f, element);
     } else {
@@ -463,8 +464,9 @@ static void XMLCALL on_entity_declaration(void *user, const char *name, int is_p
                                           const char *public_id, const char *notation) {
     ade_medline *m = user;
     (void)is_parameter, (void)value, (void)value_size, (void)base, (void)system_id, (void)public_id, (void)notation;
-    STOP_AT(m, "the file declares the entity \"%.60s\"; MEDLINE files do not, and declarations are refused because they "
-               "can make a small file unfold without end",
+    STOP_AT(m,
+            "the file declares the entity \"%.60s\"; MEDLINE files do not, and declarations are refused because they "
+            "can make a small file unfold without end",
             name);
 }
 
@@ -475,8 +477,8 @@ static void *x_realloc(void *old, size_t size) { return ade__realloc(old, size, 
 static void  x_free(void *memory) { ade__free(memory); }
 
 ade_status ade__medline_open(const char *name, ade_record_fn fn, void *user, ade_medline **out) {
-    static const XML_Memory_Handling_Suite memory = { x_malloc, x_realloc, x_free };
-    ade_medline *m = ade__calloc(1, sizeof *m);
+    static const XML_Memory_Handling_Suite memory = {x_malloc, x_realloc, x_free};
+    ade_medline                           *m = ade__calloc(1, sizeof *m);
     if (!m) return ADE_OUT_OF_MEMORY;
     m->fn = fn;
     m->user = user;
@@ -486,7 +488,7 @@ ade_status ade__medline_open(const char *name, ade_record_fn fn, void *user, ade
         ade__medline_close(m);
         return ADE_OUT_OF_MEMORY;
     }
-    m->frames[m->depth++] = (frame){ .place = PLACE_DOCUMENT };
+    m->frames[m->depth++] = (frame){.place = PLACE_DOCUMENT};
     XML_SetUserData(m->parser, m);
     XML_SetElementHandler(m->parser, on_start, on_end);
     XML_SetSkippedEntityHandler(m->parser, on_skipped_entity);
@@ -510,7 +512,8 @@ void ade__medline_close(ade_medline *m) {
 void *ade__medline_buffer(ade_medline *m, size_t capacity) {
     if (capacity > INT_MAX) capacity = INT_MAX;
     void *buffer = XML_GetBuffer(m->parser, (int)capacity);
-    if (!buffer) (void)ade__fail(ADE_OUT_OF_MEMORY, "out of memory: no room for the next %zu bytes of %s", capacity, m->name);
+    if (!buffer)
+        (void)ade__fail(ADE_OUT_OF_MEMORY, "out of memory: no room for the next %zu bytes of %s", capacity, m->name);
     return buffer;
 }
 
@@ -518,15 +521,16 @@ void *ade__medline_buffer(ade_medline *m, size_t capacity) {
 static ade_status xml_error(const ade_medline *m, bool final) {
     enum XML_Error code = XML_GetErrorCode(m->parser);
     if (code == XML_ERROR_NO_MEMORY) return ade__fail(ADE_OUT_OF_MEMORY, "out of memory while parsing %s", m->name);
-    int offset = 0, size = 0; /* "<!DOCTYPE Pubm": nothing behind the place in question closes anything */
+    int         offset = 0, size = 0; /* "<!DOCTYPE Pubm": nothing behind the place in question closes anything */
     const char *context = XML_GetInputContext(m->parser, &offset, &size);
     const bool  cut_in_prolog = code == XML_ERROR_SYNTAX && XML_GetCurrentByteIndex(m->parser) > 0 && context &&
                                offset <= size && !memchr(context + offset, '>', (size_t)(size - offset));
     if (final && (code == XML_ERROR_NO_ELEMENTS || code == XML_ERROR_UNCLOSED_TOKEN || code == XML_ERROR_PARTIAL_CHAR ||
                   code == XML_ERROR_UNCLOSED_CDATA_SECTION || cut_in_prolog)) {
         if (m->fed == 0) return ade__fail(ADE_BAD_INPUT, "%s is empty", m->name);
-        return ade__fail(ADE_BAD_INPUT, "%s:%llu:%llu: the file ends before its root element is closed: it is truncated",
-                         m->name, line(m), column(m));
+        return ade__fail(ADE_BAD_INPUT,
+                         "%s:%llu:%llu: the file ends before its root element is closed: it is truncated", m->name,
+                         line(m), column(m));
     }
     const char *text = XML_ErrorString(code);
     return ade__fail(ADE_BAD_INPUT, "%s:%llu:%llu: not well-formed XML: %s", m->name, line(m), column(m),

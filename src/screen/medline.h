@@ -3,7 +3,8 @@
  *
  * Roots: PubmedArticleSet, MedlineCitationSet (before 2017), PubmedBookArticleSet. A record is a MedlineCitation or a
  * BookDocument; its PMID is its own child, never a cited one. Title: ArticleTitle (a book without one: BookTitle).
- * Sections: the AbstractText elements of Abstract. VernacularTitle, OtherAbstract and CopyrightInformation are left out.
+ * Sections: the AbstractText elements of Abstract. VernacularTitle, OtherAbstract and CopyrightInformation are left
+ * out.
  *
  * Text: all text nodes in order; runs of space, tab, CR, LF become one space, and those at both ends go. Other Unicode
  * spaces (no-break, thin) stay as they are: they are characters that offsets count. Inline markup is dropped, but
@@ -29,15 +30,15 @@ typedef struct ade_record_section {
 } ade_record_section;
 
 typedef struct ade_record {
-    int64_t  pmid;
-    int32_t  version;      /* of the PMID; 1 where the file says nothing */
-    bool     deleted;      /* named by DeleteCitation; nothing below is set */
-    bool     book;
-    bool     has_article;  /* false: a bare PMID, as found in the wild */
-    bool     has_abstract; /* an Abstract element, empty or not */
-    ade_text title;        /* empty where there is none */
-    const ade_record_section *sections; /* (n_sections) */
-    size_t   n_sections;
+    int64_t                   pmid;
+    int32_t                   version; /* of the PMID; 1 where the file says nothing */
+    bool                      deleted; /* named by DeleteCitation; nothing below is set */
+    bool                      book;
+    bool                      has_article;  /* false: a bare PMID, as found in the wild */
+    bool                      has_abstract; /* an Abstract element, empty or not */
+    ade_text                  title;        /* empty where there is none */
+    const ade_record_section *sections;     /* (n_sections) */
+    size_t                    n_sections;
 } ade_record;
 
 /* Receives a record; everything in it is valid during the call only. Another status than ADE_OK stops the parser,

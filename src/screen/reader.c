@@ -18,17 +18,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CHUNKS 6                   /* 4 waiting, one on each side */
+#define CHUNKS 6 /* 4 waiting, one on each side */
 #define CHUNK_TEXTS 2048
 #define CHUNK_BYTES (512 * 1024)
-#define CHUNK_ITEMS 16384          /* records that need no screening make items, too */
+#define CHUNK_ITEMS 16384            /* records that need no screening make items, too */
 #define KEPT_BYTES (4 * CHUNK_BYTES) /* a chunk that one huge part swelled beyond this is given back to the system */
 
 struct ade_reader {
     ade_reader_options options;
-    int             wake_fd; /* readable once the reader shall stop */
-    pthread_t       thread;
-    bool            started;
+    int                wake_fd; /* readable once the reader shall stop */
+    pthread_t          thread;
+    bool               started;
 
     pthread_mutex_t lock; /* guards the next five */
     pthread_cond_t  filled_changed, free_changed;
@@ -38,17 +38,17 @@ struct ade_reader {
     size_t          n_free;
     bool            stopping;
 
-    ade_chunk       chunks[CHUNKS];
+    ade_chunk chunks[CHUNKS];
 
     /* The thread's own. */
-    ade_chunk      *chunk; /* being filled */
-    uint64_t        chunk_number; /* chunks come round again, so their addresses do not tell them apart */
-    ade_seen        seen;
-    ade_sentences   sentences;
-    ade_input      *input;
-    size_t          file;
-    uint64_t        records, bytes_before, bytes_xml;
-    double          began, waited;
+    ade_chunk    *chunk;        /* being filled */
+    uint64_t      chunk_number; /* chunks come round again, so their addresses do not tell them apart */
+    ade_seen      seen;
+    ade_sentences sentences;
+    ade_input    *input;
+    size_t        file;
+    uint64_t      records, bytes_before, bytes_xml;
+    double        began, waited;
 };
 
 /* ---- Chunks, the thread's side ----------------------------------------------------------------------------------- */
@@ -78,7 +78,8 @@ static void hand_over(ade_reader *r) {
 
 /* Makes sure that r->chunk is there and has room. ADE_CANCELLED when the run is being stopped. */
 static ade_status need_chunk(ade_reader *r) {
-    if (r->chunk && (r->chunk->n_texts >= CHUNK_TEXTS || r->chunk->size >= CHUNK_BYTES || r->chunk->n_items >= CHUNK_ITEMS))
+    if (r->chunk &&
+        (r->chunk->n_texts >= CHUNK_TEXTS || r->chunk->size >= CHUNK_BYTES || r->chunk->n_items >= CHUNK_ITEMS))
         hand_over(r);
     if (!r->chunk) {
         r->chunk = take_free(r);
@@ -163,16 +164,16 @@ static bool has_alnum(const char *p, size_t size) {
 /* The label as the model gets it: without a colon of its own; size 0 when there is nothing to join. Not joined: labels
  * that say that there is none, and a label with which the text itself begins ("RESULTS - We", "Results: We"). */
 static ade_text label_for_model(ade_text label, ade_text text) {
-    static const char *const none[] = { "UNLABELLED", "UNLABELED", "UNASSIGNED" };
+    static const char *const none[] = {"UNLABELLED", "UNLABELED", "UNASSIGNED"};
     while (label.size && strchr(": .", label.data[label.size - 1])) label.size--;
     for (size_t i = 0; i < sizeof none / sizeof *none; i++)
         if (label.size == strlen(none[i]) && same_ignoring_case(label.data, none[i], label.size)) label.size = 0;
     if (label.size && text.size > label.size && same_ignoring_case(label.data, text.data, label.size)) {
         size_t next = label.size;
         while (next < text.size && text.data[next] == ' ') next++;
-        if (next < text.size && (strchr(":.-", text.data[next]) ||
-                                 (text.size - next >= 3 && !memcmp(text.data + next, "\xe2\x80", 2) &&
-                                  (text.data[next + 2] == '\x93' || text.data[next + 2] == '\x94'))))
+        if (next < text.size &&
+            (strchr(":.-", text.data[next]) || (text.size - next >= 3 && !memcmp(text.data + next, "\xe2\x80", 2) &&
+                                                (text.data[next + 2] == '\x93' || text.data[next + 2] == '\x94'))))
             label.size = 0;
     }
     return label;
@@ -189,8 +190,8 @@ static ade_status split_part(ade_reader *r, ade_chunk_part part, ade_text label,
     ADE_TRY(ade__sentences_split(text, &r->sentences));
     ADE_TRY(need_chunk(r));
     ADE_TRY(add_part(r->chunk, part, label, text, true));
-    ADE_TRY(add_item(r->chunk, &(ade_item){ .kind = ADE_ITEM_PART, .part = (uint32_t)(r->chunk->n_parts - 1) }));
-    ade_text joined = r->options.section_labels && label.data ? label_for_model(label, text) : (ade_text){ NULL, 0 };
+    ADE_TRY(add_item(r->chunk, &(ade_item){.kind = ADE_ITEM_PART, .part = (uint32_t)(r->chunk->n_parts - 1)}));
+    ade_text joined = r->options.section_labels && label.data ? label_for_model(label, text) : (ade_text){NULL, 0};
     uint32_t chars = 0, counted = 0; /* code points before byte `counted` */
     for (size_t i = 0; i < r->sentences.n; i++) {
         const ade_span span = r->sentences.spans[i];
@@ -199,9 +200,13 @@ static ade_status split_part(ade_reader *r, ade_chunk_part part, ade_text label,
         if (r->chunk_number != before) ADE_TRY(add_part(r->chunk, part, label, text, false));
         ade_chunk     *chunk = r->chunk;
         const uint32_t index = (uint32_t)(chunk->n_parts - 1);
-        ade_item item = { .kind = ADE_ITEM_SENTENCE, .part = index, .slot = ADE_NO_SLOT, .sentence = (*sentence)++,
-                          .start = span.start, .end = span.end };
-        const size_t size = span.end - span.start;
+        ade_item       item = {.kind = ADE_ITEM_SENTENCE,
+                               .part = index,
+                               .slot = ADE_NO_SLOT,
+                               .sentence = (*sentence)++,
+                               .start = span.start,
+                               .end = span.end};
+        const size_t   size = span.end - span.start;
         chars += count_chars(text.data + counted, span.start - counted);
         item.start_char = chars;
         chars += count_chars(text.data + span.start, size);
@@ -242,12 +247,12 @@ static ade_status count_sentences(ade_reader *r, const ade_record *record, uint6
 }
 
 static ade_status on_deleted(ade_reader *r, const ade_record *record) {
-    const ade_chunk_part part = { .pmid = record->pmid, .version = record->version, .part = ADE_PART_DELETED,
-                                  .file = r->file };
+    const ade_chunk_part part = {
+        .pmid = record->pmid, .version = record->version, .part = ADE_PART_DELETED, .file = r->file};
     ade__seen_delete(&r->seen, record->pmid);
     ADE_TRY(need_chunk(r));
-    ADE_TRY(add_part(r->chunk, part, (ade_text){ NULL, 0 }, (ade_text){ NULL, 0 }, true));
-    return add_item(r->chunk, &(ade_item){ .kind = ADE_ITEM_DELETED, .part = (uint32_t)(r->chunk->n_parts - 1) });
+    ADE_TRY(add_part(r->chunk, part, (ade_text){NULL, 0}, (ade_text){NULL, 0}, true));
+    return add_item(r->chunk, &(ade_item){.kind = ADE_ITEM_DELETED, .part = (uint32_t)(r->chunk->n_parts - 1)});
 }
 
 static ade_status on_record(void *user, const ade_record *record) {
@@ -258,7 +263,7 @@ static ade_status on_record(void *user, const ade_record *record) {
 
     ade_novelty novelty;
     ADE_TRY(ade__seen_note(&r->seen, record->pmid, record->version, ade__record_hash(record), &novelty));
-    ade_item item = { .kind = ADE_ITEM_RECORD, .novelty = (uint8_t)novelty, .without_abstract = 1 };
+    ade_item item = {.kind = ADE_ITEM_RECORD, .novelty = (uint8_t)novelty, .without_abstract = 1};
     for (size_t i = 0; i < record->n_sections; i++)
         if (record->sections[i].text.size) item.without_abstract = 0;
     item.without_text = item.without_abstract && !record->title.size;
@@ -268,9 +273,9 @@ static ade_status on_record(void *user, const ade_record *record) {
     ADE_TRY(add_item(r->chunk, &item));
     if (!screened) return ADE_OK;
 
-    ade_chunk_part part = { .pmid = record->pmid, .version = record->version, .part = ADE_PART_TITLE, .file = r->file };
-    int32_t sentence = 0;
-    ADE_TRY(split_part(r, part, (ade_text){ NULL, 0 }, record->title, &sentence));
+    ade_chunk_part part = {.pmid = record->pmid, .version = record->version, .part = ADE_PART_TITLE, .file = r->file};
+    int32_t        sentence = 0;
+    ADE_TRY(split_part(r, part, (ade_text){NULL, 0}, record->title, &sentence));
     part.part = ADE_PART_ABSTRACT;
     for (size_t i = 0; i < record->n_sections; i++) {
         part.section_index = (int32_t)i;
@@ -283,7 +288,7 @@ static ade_status on_record(void *user, const ade_record *record) {
 
 static ade_status read_file(ade_reader *r) {
     const ade_input_file *file = &r->options.inputs->files[r->file];
-    ade_status status = ade__input_open(file->path, r->wake_fd, &r->input);
+    ade_status            status = ade__input_open(file->path, r->wake_fd, &r->input);
     if (!status) {
         const char *name = strcmp(file->path, "-") ? file->path : "standard input";
         status = ade__medline_read(r->input, name, on_record, r, &r->bytes_xml);
@@ -316,7 +321,7 @@ static void *run(void *argument) {
         if (r->options.limit && r->records == r->options.limit) break;
         status = read_file(r);
         if (!status) status = need_chunk(r);
-        if (!status) status = add_item(r->chunk, &(ade_item){ .kind = ADE_ITEM_FILE });
+        if (!status) status = add_item(r->chunk, &(ade_item){.kind = ADE_ITEM_FILE});
         if (status == ADE_OK) {
             close_file(r);
             continue;
@@ -329,7 +334,7 @@ static void *run(void *argument) {
         if (!of_the_file || !r->options.keep_going) return NULL;
     }
     status = need_chunk(r);
-    if (!status) status = add_item(r->chunk, &(ade_item){ .kind = ADE_ITEM_END });
+    if (!status) status = add_item(r->chunk, &(ade_item){.kind = ADE_ITEM_END});
     if (status == ADE_CANCELLED) return NULL;
     if (status)
         report(r, status);
@@ -354,7 +359,8 @@ ade_status ade__reader_start(const ade_reader_options *options, ade_reader **out
     pthread_condattr_destroy(&steady);
     r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (r->wake_fd < 0) {
-        ade_status status = ade__fail(ADE_IO, "no descriptor can be had to wake the reading thread: %s", strerror(errno));
+        ade_status status =
+            ade__fail(ADE_IO, "no descriptor can be had to wake the reading thread: %s", strerror(errno));
         ade__reader_stop(r);
         return status;
     }

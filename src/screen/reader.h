@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The reading side of a screening run: a thread that unpacks, parses, recognises repeated records and splits sentences
  * ahead of the classifier. It hands over chunks through a bounded queue, so memory stays constant; everything that
- * happens in the run (records, parts, sentences, deletions, ends of files) is an item of a chunk, in order; a fault ends
- * its chunk. */
+ * happens in the run (records, parts, sentences, deletions, ends of files) is an item of a chunk, in order; a fault
+ * ends its chunk. */
 #ifndef ADE_READER_H
 #define ADE_READER_H
 
@@ -26,28 +26,28 @@ typedef enum ade_item_kind {
 #define ADE_NO_SLOT UINT32_MAX
 
 typedef struct ade_item {
-    uint8_t  kind;    /* ade_item_kind */
-    uint8_t  novelty; /* RECORD: ade_novelty */
+    uint8_t  kind;                           /* ade_item_kind */
+    uint8_t  novelty;                        /* RECORD: ade_novelty */
     uint8_t  without_abstract, without_text; /* RECORD */
-    uint32_t part;    /* PART, SENTENCE, DELETED: index into parts */
-    uint64_t skipped; /* RECORD: sentences that need no screening */
+    uint32_t part;                           /* PART, SENTENCE, DELETED: index into parts */
+    uint64_t skipped;                        /* RECORD: sentences that need no screening */
     /* SENTENCE: */
-    uint32_t slot;             /* number among the chunk's texts to classify; ADE_NO_SLOT = no letter or digit in it */
-    int32_t  sentence;         /* from 0 through the record */
-    uint32_t start, end;       /* bytes in the part's text */
+    uint32_t slot;       /* number among the chunk's texts to classify; ADE_NO_SLOT = no letter or digit in it */
+    int32_t  sentence;   /* from 0 through the record */
+    uint32_t start, end; /* bytes in the part's text */
     uint32_t start_char, end_char;
-    size_t   text;             /* offset of the sentence in the chunk's text; end - start bytes */
+    size_t   text;                   /* offset of the sentence in the chunk's text; end - start bytes */
     size_t   model_text, model_size; /* what the model gets */
 } ade_item;
 
 typedef struct ade_chunk_part {
-    int64_t  pmid;
-    int32_t  version, part, section_index;
-    size_t   file;             /* index into the inputs */
-    bool     labelled;
-    size_t   label, label_size; /* in the chunk's text */
-    bool     complete;         /* text holds the part's text; false in the chunks after the first that a part fills */
-    size_t   text, text_size;
+    int64_t pmid;
+    int32_t version, part, section_index;
+    size_t  file; /* index into the inputs */
+    bool    labelled;
+    size_t  label, label_size; /* in the chunk's text */
+    bool    complete;          /* text holds the part's text; false in the chunks after the first that a part fills */
+    size_t  text, text_size;
 } ade_chunk_part;
 
 typedef struct ade_chunk {
@@ -59,14 +59,14 @@ typedef struct ade_chunk {
     size_t          size, capacity;
     uint32_t        n_texts; /* to classify */
     /* The whole run, up to this chunk's end. */
-    uint64_t        bytes_read, bytes_xml;
-    double          seconds_read;
-    ade_status      fault; /* not ADE_OK: what comes behind the last item is this failure */
-    char            fault_text[2048];
+    uint64_t   bytes_read, bytes_xml;
+    double     seconds_read;
+    ade_status fault; /* not ADE_OK: what comes behind the last item is this failure */
+    char       fault_text[2048];
 } ade_chunk;
 
 typedef struct ade_reader_options {
-    const ade_inputs *inputs; /* sorted; lives longer than the reader */
+    const ade_inputs *inputs;         /* sorted; lives longer than the reader */
     bool              section_labels; /* join "RESULTS: " for the model */
     bool              keep_going;
     uint64_t          limit;

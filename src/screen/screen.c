@@ -18,32 +18,32 @@
 #define WAIT_MILLISECONDS 50 /* the progress callback is promised ten times a second */
 
 struct ade_screen {
-    ade_session *session;
-    int32_t      n_labels;
-    double       threshold;
-    bool         all, section_labels, keep_going;
-    uint64_t     limit;
-    ade_part_fn  parts;
-    void        *parts_user;
+    ade_session    *session;
+    int32_t         n_labels;
+    double          threshold;
+    bool            all, section_labels, keep_going;
+    uint64_t        limit;
+    ade_part_fn     parts;
+    void           *parts_user;
     ade_progress_fn progress;
-    void        *progress_user;
-    ade_log      log;
-    bool         cancelled; /* the callback asked for it */
+    void           *progress_user;
+    ade_log         log;
+    bool            cancelled; /* the callback asked for it */
 
-    ade_inputs   inputs;
-    uint64_t     bytes_total;
-    ade_reader  *reader; /* NULL before the first and after the last row */
-    bool         started;
-    ade_status   over;   /* what every further call returns, with its text */
-    char         over_text[2048];
-    double       began, ended;
+    ade_inputs  inputs;
+    uint64_t    bytes_total;
+    ade_reader *reader; /* NULL before the first and after the last row */
+    bool        started;
+    ade_status  over; /* what every further call returns, with its text */
+    char        over_text[2048];
+    double      began, ended;
 
-    ade_chunk   *chunk;  /* being walked */
-    size_t       item;   /* the next one */
-    ade_text    *texts;  /* (slots) */
-    ade_result  *results;
-    float       *logits, *probabilities; /* (slots, n_labels) */
-    size_t       texts_capacity, results_capacity, logits_capacity, probabilities_capacity;
+    ade_chunk  *chunk; /* being walked */
+    size_t      item;  /* the next one */
+    ade_text   *texts; /* (slots) */
+    ade_result *results;
+    float      *logits, *probabilities; /* (slots, n_labels) */
+    size_t      texts_capacity, results_capacity, logits_capacity, probabilities_capacity;
 
     ade_screen_stats stats;
 };
@@ -63,8 +63,7 @@ ade_status ade__screen_open(ade_model *model, const ade_screen_options *options,
     if (!options) options = &defaults;
     if (isnan(options->threshold))
         return ade__fail(ADE_INVALID_ARGUMENT, "the threshold of a screening run is not a number");
-    if (options->session)
-        ADE_TRY(ade__options_in(&session, sizeof session, options->session, "ade_session_options"));
+    if (options->session) ADE_TRY(ade__options_in(&session, sizeof session, options->session, "ade_session_options"));
     session.struct_size = (uint32_t)sizeof session;
     ade_screen *s = ade__calloc(1, sizeof *s);
     if (!s) return ADE_OUT_OF_MEMORY;
@@ -78,7 +77,7 @@ ade_status ade__screen_open(ade_model *model, const ade_screen_options *options,
     s->parts_user = options->parts_user;
     s->progress = session.progress;
     s->progress_user = session.progress_user;
-    s->log = (ade_log){ session.log, session.log_user };
+    s->log = (ade_log){session.log, session.log_user};
     session.progress = report_progress;
     session.progress_user = s;
     ade_status status = ade__session_open(model, &session, &s->session);
@@ -121,8 +120,8 @@ static ade_status start(ade_screen *s) {
     s->began = ade__seconds();
     ade__inputs_sort(&s->inputs);
     s->bytes_total = ade__inputs_bytes(&s->inputs);
-    const ade_reader_options options = { .inputs = &s->inputs, .section_labels = s->section_labels,
-                                         .keep_going = s->keep_going, .limit = s->limit };
+    const ade_reader_options options = {
+        .inputs = &s->inputs, .section_labels = s->section_labels, .keep_going = s->keep_going, .limit = s->limit};
     return ade__reader_start(&options, &s->reader);
 }
 
@@ -139,7 +138,7 @@ static ade_status classify(ade_screen *s) {
     for (size_t i = 0; i < chunk->n_items; i++) {
         const ade_item *item = &chunk->items[i];
         if (item->kind == ADE_ITEM_SENTENCE && item->slot != ADE_NO_SLOT)
-            s->texts[item->slot] = (ade_text){ chunk->text + item->model_text, item->model_size };
+            s->texts[item->slot] = (ade_text){chunk->text + item->model_text, item->model_size};
     }
     double     before = ade__seconds();
     ade_status status = ade__session_classify(s->session, s->texts, n, s->results, s->logits, s->probabilities);
@@ -178,18 +177,18 @@ static ade_status finish_chunk(ade_screen *s) {
 }
 
 static ade_text section_of(const ade_screen *s, const ade_chunk_part *part) {
-    return part->labelled ? (ade_text){ s->chunk->text + part->label, part->label_size } : (ade_text){ NULL, 0 };
+    return part->labelled ? (ade_text){s->chunk->text + part->label, part->label_size} : (ade_text){NULL, 0};
 }
 
 static void show_part(const ade_screen *s, const ade_chunk_part *part) {
     if (!s->parts) return;
-    const ade_screen_part shown = { .pmid = part->pmid,
-                                    .version = part->version,
-                                    .part = part->part,
-                                    .section_index = part->section_index,
-                                    .section = section_of(s, part),
-                                    .text = { s->chunk->text + part->text, part->text_size },
-                                    .source = s->inputs.files[part->file].name };
+    const ade_screen_part shown = {.pmid = part->pmid,
+                                   .version = part->version,
+                                   .part = part->part,
+                                   .section_index = part->section_index,
+                                   .section = section_of(s, part),
+                                   .text = {s->chunk->text + part->text, part->text_size},
+                                   .source = s->inputs.files[part->file].name};
     s->parts(s->parts_user, &shown);
 }
 
@@ -210,12 +209,12 @@ static void count_record(ade_screen_stats *stats, const ade_item *item) {
 /* Fills the row from where it comes from; the rest of it is zero. */
 static void begin_row(ade_screen *s, const ade_chunk_part *part, ade_screen_row *row) {
     const uint32_t size = row->struct_size;
-    *row = (ade_screen_row){ .struct_size = size,
-                             .part = part->part,
-                             .pmid = part->pmid,
-                             .version = part->version,
-                             .section = section_of(s, part),
-                             .source = s->inputs.files[part->file].name };
+    *row = (ade_screen_row){.struct_size = size,
+                            .part = part->part,
+                            .pmid = part->pmid,
+                            .version = part->version,
+                            .section = section_of(s, part),
+                            .source = s->inputs.files[part->file].name};
     s->stats.rows++;
 }
 
@@ -227,7 +226,7 @@ static bool take_sentence(ade_screen *s, const ade_item *item, ade_screen_row *r
         return false;
     }
     const ade_result *result = &s->results[item->slot];
-    const bool hit = (double)result->score >= s->threshold;
+    const bool        hit = (double)result->score >= s->threshold;
     s->stats.screened++;
     s->stats.hits += hit;
     s->stats.tokens += (uint64_t)result->tokens;
@@ -238,7 +237,7 @@ static bool take_sentence(ade_screen *s, const ade_item *item, ade_screen_row *r
     begin_row(s, &s->chunk->parts[item->part], row);
     const size_t values = item->slot * (size_t)s->n_labels;
     row->sentence = item->sentence;
-    row->text = (ade_text){ s->chunk->text + item->text, item->end - item->start };
+    row->text = (ade_text){s->chunk->text + item->text, item->end - item->start};
     row->start = item->start;
     row->end = item->end;
     row->start_char = item->start_char;
@@ -275,7 +274,7 @@ ade_status ade__screen_next(ade_screen *s, ade_screen_row *row) {
             return ADE_OK;
         case ADE_ITEM_FILE: s->stats.files_done++; break;
         case ADE_ITEM_END:
-            (void)finish_chunk(s); /* it has no fault */
+            (void)finish_chunk(s);          /* it has no fault */
             (void)report_progress(s, 0, 0); /* all bytes; too late to stop anything */
             return end_run(s, ade__fail(ADE_END, "all files have been read"));
         }

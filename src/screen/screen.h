@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A screening run: files in, rows out, in the order of files, records and sentences, whatever the threads. The functions
- * mean what adesieve.h says of their ade_screen_* namesakes; api.c has checked the arguments and brought the structs to
- * this library's size; only options->session may still be an older or newer caller's.
+ * A screening run: files in, rows out, in the order of files, records and sentences, whatever the threads. The
+ * functions mean what adesieve.h says of their ade_screen_* namesakes; api.c has checked the arguments and brought the
+ * structs to this library's size; only options->session may still be an older or newer caller's.
  *
  * Repeated records, within one run and in memory: a PMID met for the first time is new; met again with the same or a
  * higher version it is unchanged (same title, labels and texts: skipped) or revised (screened again: its rows come a
@@ -10,12 +10,12 @@
  *
  * Sentences without a letter or digit are counted as skipped and have no row; they do count in `sentence`.
  *
- * "RESULTS: " is put before the first screened sentence of a labelled section, for the model only. Not for the labels UNLABELLED
- * and UNASSIGNED, and not where the text begins with its own label and a colon, period or dash.
+ * "RESULTS: " is put before the first screened sentence of a labelled section, for the model only. Not for the labels
+ * UNLABELLED and UNASSIGNED, and not where the text begins with its own label and a colon, period or dash.
  *
  * Faults come in row order. One of a file (ADE_IO, ADE_BAD_INPUT) ends the run, or with keep_going is logged as a
- * warning and counted; the rows before it stand. Any other, and ADE_CANCELLED, ends the run: the reading thread has been
- * joined when the call returns, and later calls return the same.
+ * warning and counted; the rows before it stand. Any other, and ADE_CANCELLED, ends the run: the reading thread has
+ * been joined when the call returns, and later calls return the same.
  *
  * With `limit`, no citation after the limit-th is read; the file in which that happens does not count as done. */
 #ifndef ADE_SCREEN_H

@@ -14,13 +14,13 @@ struct ade_seen_entry {
 
 static size_t slot_of(const ade_seen *seen, int64_t pmid) {
     const size_t mask = seen->capacity - 1;
-    size_t i = (size_t)(((uint64_t)pmid * 0x9e3779b97f4a7c15u) >> 20) & mask; /* Fibonacci hashing */
+    size_t       i = (size_t)(((uint64_t)pmid * 0x9e3779b97f4a7c15u) >> 20) & mask; /* Fibonacci hashing */
     while (seen->entries[i].pmid && seen->entries[i].pmid != pmid) i = (i + 1) & mask;
     return i;
 }
 
 static ade_status grow(ade_seen *seen) {
-    ade_seen bigger = { NULL, seen->n, seen->capacity ? seen->capacity * 2 : FIRST_CAPACITY };
+    ade_seen bigger = {NULL, seen->n, seen->capacity ? seen->capacity * 2 : FIRST_CAPACITY};
     bigger.entries = ade__calloc(bigger.capacity, sizeof *bigger.entries);
     if (!bigger.entries) return ADE_OUT_OF_MEMORY;
     for (size_t i = 0; i < seen->capacity; i++)
@@ -43,7 +43,7 @@ ade_status ade__seen_note(ade_seen *seen, int64_t pmid, int32_t version, uint64_
         *novelty = ADE_NOVELTY_SUPERSEDED;
     else
         *novelty = hash == e->hash ? ADE_NOVELTY_UNCHANGED : ADE_NOVELTY_REVISED;
-    if (*novelty != ADE_NOVELTY_SUPERSEDED) *e = (struct ade_seen_entry){ pmid, hash, version };
+    if (*novelty != ADE_NOVELTY_SUPERSEDED) *e = (struct ade_seen_entry){pmid, hash, version};
     return ADE_OK;
 }
 
@@ -53,7 +53,7 @@ void ade__seen_delete(ade_seen *seen, int64_t pmid) {
 
 void ade__seen_free(ade_seen *seen) {
     ade__free(seen->entries);
-    *seen = (ade_seen){ 0 };
+    *seen = (ade_seen){0};
 }
 
 /* FNV-1a, 64 bits. The length goes first, so that moving a byte from one text to the next changes the hash. */

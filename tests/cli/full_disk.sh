@@ -11,9 +11,11 @@ adesieve classify --stats /dev/full -o out a.txt || echo "exit $?"
 { adesieve info || echo "exit $?" >&3; } 3>&1 >/dev/full
 { adesieve classify a.txt || echo "exit $?" >&3; } 3>&1 >&-
 # A real file on a file system that is full: the file-size limit does the same.
-(
-    trap '' XFSZ
-    ulimit -f 1
-    yes 'some words' | head -200 | adesieve classify -o big || echo "exit $?"
-)
+{
+    (
+        trap '' XFSZ
+        ulimit -f 1
+        yes 'some words' | head -200 | adesieve classify -o big 2>&1 || echo "exit $?" >&3
+    ) | cat >&2
+} 3>&1
 ls -A

@@ -301,7 +301,8 @@ static int free_scores(void **state) {
     return 0;
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    if (argc > 1) cmocka_set_test_filter(argv[1]); /* as in test_x, or with a wild card */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_variants),       cmocka_unit_test(test_tricky_tiny), cmocka_unit_test(test_tricky_default),
         cmocka_unit_test(test_default_rows),   cmocka_unit_test(test_default_all), cmocka_unit_test(test_default_bf16),

@@ -45,7 +45,7 @@ static void add_backend(const ade_ops *ops, int32_t precision, const char *preci
 
 void subjects_open(void) {
     scratch.keys = aligned_alloc(64, SUBJECT_MAX_HEAD * SUBJECT_MAX_LEN * sizeof(float));
-    scratch.scores = aligned_alloc(64, 4 * SUBJECT_MAX_LEN * sizeof(float));
+    scratch.scores = aligned_alloc(64, ADE_CPU_GROUP * SUBJECT_MAX_LEN * sizeof(float));
     if (!scratch.keys || !scratch.scores) abort();
     add_kernels(&ade__cpu_kernels_v1, "v1");
 #ifdef ADE_CPU_LEVELS

@@ -131,10 +131,9 @@ UNUSED_FUNCTION static void write_tensors(const char *name, int64_t n, const cha
 }
 
 /* The last error is a sentence that holds `words`. */
-#define assert_error_has(words)                                                               \
-    do {                                                                                      \
-        if (!strstr(ade_last_error(), words))                                                 \
-            fail_msg("the error lacks \"%s\": %s", words, ade_last_error());                  \
+#define assert_error_has(words)                                                                                        \
+    do {                                                                                                               \
+        if (!strstr(ade_last_error(), words)) fail_msg("the error lacks \"%s\": %s", words, ade_last_error());         \
     } while (0)
 
 /* ---- Log --------------------------------------------------------------------------------------------------------- */
@@ -145,7 +144,10 @@ UNUSED_FUNCTION static void keep_log(void *user, ade_log_level level, const char
     size_t at = strlen(logged);
     (void)user;
     snprintf(logged + at, sizeof logged - at, "%s: %s\n",
-             level == ADE_LOG_WARNING ? "warning" : level == ADE_LOG_INFO ? "info" : "debug", message);
+             level == ADE_LOG_WARNING ? "warning"
+             : level == ADE_LOG_INFO  ? "info"
+                                      : "debug",
+             message);
 }
 
 #endif

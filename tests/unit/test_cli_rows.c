@@ -24,7 +24,7 @@ static const char *text_of(bytes *buffer) {
 }
 
 static void expect_float(float value, const char *text) {
-    bytes out = { 0 };
+    bytes out = {0};
     put_float(&out, value);
     assert_string_equal(text_of(&out), text);
     bytes_free(&out);
@@ -56,7 +56,7 @@ static void floats_read_back(void **state) {
     uint32_t bits = 12345;
     (void)state;
     for (int i = 0; i < 300000; i++) {
-        bytes       out = { 0 };
+        bytes       out = {0};
         float       value;
         const char *text;
         bits = bits * 1664525u + 1013904223u;
@@ -76,7 +76,7 @@ static void floats_read_back(void **state) {
 }
 
 static void integers(void **state) {
-    bytes out = { 0 };
+    bytes out = {0};
     (void)state;
     put_integer(&out, INT64_MIN);
     put_raw(&out, " ", 1);
@@ -92,8 +92,8 @@ static void json_strings_read_back(void **state) {
     (void)state;
     for (int first = 0; first < 256; first++) {
         for (int second = 0; second < 256; second++) {
-            char         in[2] = { (char)first, (char)second };
-            bytes        out = { 0 }, valid = { 0 };
+            char         in[2] = {(char)first, (char)second};
+            bytes        out = {0}, valid = {0};
             json_error_t error;
             json_t      *string;
             put_json_string(&out, in, sizeof in);
@@ -111,7 +111,7 @@ static void json_strings_read_back(void **state) {
 }
 
 static void expect_field(row_format format, const char *in, size_t size, const char *text) {
-    bytes out = { 0 };
+    bytes out = {0};
     put_field(&out, format, in, size);
     assert_string_equal(text_of(&out), text);
     bytes_free(&out);
@@ -134,17 +134,17 @@ static void invalid_parts_are_maximal(void **state) {
         size_t      size, replaced;
         const char *out;
     } cases[] = {
-        { "\xe2\x82", 2, 1, "\xef\xbf\xbd" },                                /* cut off: one part */
-        { "\xe2\x82x", 3, 1, "\xef\xbf\xbdx" },
-        { "\xc0\x80", 2, 2, "\xef\xbf\xbd\xef\xbf\xbd" },                    /* overlong: each byte */
-        { "\xed\xa0\x80", 3, 3, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },    /* surrogate */
-        { "\xf4\x90\x80\x80", 4, 4, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },
-        { "\xf0\x9f\x98\x80", 4, 0, "\xf0\x9f\x98\x80" },
-        { "\xf0\x9f\x98", 3, 1, "\xef\xbf\xbd" },
+        {"\xe2\x82", 2, 1, "\xef\xbf\xbd"}, /* cut off: one part */
+        {"\xe2\x82x", 3, 1, "\xef\xbf\xbdx"},
+        {"\xc0\x80", 2, 2, "\xef\xbf\xbd\xef\xbf\xbd"},                 /* overlong: each byte */
+        {"\xed\xa0\x80", 3, 3, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"}, /* surrogate */
+        {"\xf4\x90\x80\x80", 4, 4, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+        {"\xf0\x9f\x98\x80", 4, 0, "\xf0\x9f\x98\x80"},
+        {"\xf0\x9f\x98", 3, 1, "\xef\xbf\xbd"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        bytes out = { 0 };
+        bytes out = {0};
         assert_int_equal(put_valid_utf8(&out, cases[i].in, cases[i].size), cases[i].replaced);
         assert_string_equal(text_of(&out), cases[i].out);
         bytes_free(&out);
@@ -156,9 +156,12 @@ static void invalid_parts_are_maximal(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(floats_are_written_short), cmocka_unit_test(floats_read_back),
-        cmocka_unit_test(integers),                 cmocka_unit_test(json_strings_read_back),
-        cmocka_unit_test(table_fields),             cmocka_unit_test(invalid_parts_are_maximal),
+        cmocka_unit_test(floats_are_written_short),
+        cmocka_unit_test(floats_read_back),
+        cmocka_unit_test(integers),
+        cmocka_unit_test(json_strings_read_back),
+        cmocka_unit_test(table_fields),
+        cmocka_unit_test(invalid_parts_are_maximal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Texts in: formats, line ends, quotes, escapes, gzip, and what is said about files that are not what they should be. */
+ * Texts in: formats, line ends, quotes, escapes, gzip, and what is said about files that are not what they should be.
+ */
 /* needs: src/cli/texts.c src/cli/input.c src/cli/signals.c src/cli/rows.c src/cli/utf8_check.c */
 #include "texts.h"
 
@@ -39,7 +40,7 @@ static const char *read_all(const char *file, texts_options options, size_t step
     size_t       at = 0;
     texts_result result;
     texts       *in = texts_open(file, &options, 0, &problem);
-    joined[0]       = '\0';
+    joined[0] = '\0';
     if (!in) {
         assert_int_equal(expected, TEXTS_ERROR);
         return "";
@@ -60,18 +61,18 @@ static const char *read_all(const char *file, texts_options options, size_t step
     return joined;
 }
 
-#define EXPECT_TEXTS(format_, data, joined_)                                                                 \
-    do {                                                                                                     \
-        texts_options o_ = { format_, "text", 0, 0 };                                                        \
-        for (size_t step_ = 1; step_ < 5; step_++)                                                           \
-            assert_string_equal(read_all(write_bytes("f", data, sizeof data - 1), o_, step_, TEXTS_END), joined_); \
+#define EXPECT_TEXTS(format_, data, joined_)                                                                           \
+    do {                                                                                                               \
+        texts_options o_ = {format_, "text", 0, 0};                                                                    \
+        for (size_t step_ = 1; step_ < 5; step_++)                                                                     \
+            assert_string_equal(read_all(write_bytes("f", data, sizeof data - 1), o_, step_, TEXTS_END), joined_);     \
     } while (0)
 
-#define EXPECT_PROBLEM(format_, data, before, error_)                                                        \
-    do {                                                                                                     \
-        texts_options o_ = { format_, "text", 0, 0 };                                                        \
-        assert_string_equal(read_all(write_bytes("f", data, sizeof data - 1), o_, 100, TEXTS_ERROR), before); \
-        if (!strstr(problem.error, error_)) fail_msg("%s", problem.error);                                   \
+#define EXPECT_PROBLEM(format_, data, before, error_)                                                                  \
+    do {                                                                                                               \
+        texts_options o_ = {format_, "text", 0, 0};                                                                    \
+        assert_string_equal(read_all(write_bytes("f", data, sizeof data - 1), o_, 100, TEXTS_ERROR), before);          \
+        if (!strstr(problem.error, error_)) fail_msg("%s", problem.error);                                             \
     } while (0)
 
 static void lines(void **state) {
@@ -82,9 +83,10 @@ static void lines(void **state) {
     EXPECT_TEXTS(TEXTS_LINES, "a\nb\n", "a|b|");
     EXPECT_TEXTS(TEXTS_LINES, "a\r\n\r\nb\r", "a||b|");
     EXPECT_TEXTS(TEXTS_LINES, "a\rb\n", "a\rb|"); /* a carriage return inside a line is a character */
-    EXPECT_TEXTS(TEXTS_LINES, "\xef\xbb\xbf"
-                              "a\n\xef\xbb\xbf"
-                              "b",
+    EXPECT_TEXTS(TEXTS_LINES,
+                 "\xef\xbb\xbf"
+                 "a\n\xef\xbb\xbf"
+                 "b",
                  "a|\xef\xbb\xbf"
                  "b|");
     EXPECT_TEXTS(TEXTS_LINES, "\xef\xbb\xbf", "");
@@ -92,8 +94,8 @@ static void lines(void **state) {
 }
 
 static void nul_bytes_are_characters(void **state) {
-    texts_options options = { TEXTS_LINES, "text", 0, 0 };
-    texts        *in      = texts_open(write_bytes("f", "a\0b\nc", 5), &options, 7, &problem);
+    texts_options options = {TEXTS_LINES, "text", 0, 0};
+    texts        *in = texts_open(write_bytes("f", "a\0b\nc", 5), &options, 7, &problem);
     (void)state;
     assert_int_equal(texts_fill(in, &window, 10, 100, &problem), TEXTS_END);
     text_window_finish(&window);
@@ -110,7 +112,8 @@ static void csv(void **state) {
     (void)state;
     EXPECT_TEXTS(TEXTS_CSV, "text\na\n\nb\n", "a||b|"); /* one column: a blank line is an empty text */
     EXPECT_TEXTS(TEXTS_CSV, "id,text\r\n1,a\r\n\r\n2,\"b,c\"\r\n", "a|b,c|");
-    EXPECT_TEXTS(TEXTS_CSV, "text,id\n\"two\nlines\",1\n\"say \"\"x\"\"\",2\n\"\",3\n\"\"\"\",4", "two\nlines|say \"x\"||\"|");
+    EXPECT_TEXTS(TEXTS_CSV, "text,id\n\"two\nlines\",1\n\"say \"\"x\"\"\",2\n\"\",3\n\"\"\"\",4",
+                 "two\nlines|say \"x\"||\"|");
     EXPECT_TEXTS(TEXTS_CSV, "\"text\",\"a b\"\n x ,\n", " x |");
     EXPECT_TEXTS(TEXTS_CSV, "\xef\xbb\xbftext,id\na \"quoted\" word,1\n", "a \"quoted\" word|");
     EXPECT_TEXTS(TEXTS_CSV, "text\n", "");
@@ -118,7 +121,8 @@ static void csv(void **state) {
     EXPECT_PROBLEM(TEXTS_CSV, "", "", "no header line");
     EXPECT_PROBLEM(TEXTS_CSV, "id,sentence\n1,a\n", "", "there is no column 'text'; the columns are: id, sentence.");
     EXPECT_PROBLEM(TEXTS_CSV, "text,text\n1,a\n", "", "line 1: the column 'text' is there 2 times");
-    EXPECT_PROBLEM(TEXTS_CSV, "text,id\na,1\n\"b\nb\",2\nc\n", "a|b\nb|", "line 5: has 1 fields, but the header line has 2");
+    EXPECT_PROBLEM(TEXTS_CSV, "text,id\na,1\n\"b\nb\",2\nc\n", "a|b\nb|",
+                   "line 5: has 1 fields, but the header line has 2");
     EXPECT_PROBLEM(TEXTS_CSV, "text,id\nx,1\n\"a\nb,2\n", "x|", "line 3: a record begins whose opening quote");
     EXPECT_PROBLEM(TEXTS_CSV, "text,id\n\"a\n\"b,2\n", "", "line 3, byte 2: a closing quote");
     EXPECT_PROBLEM(TEXTS_CSV, "id,text\n1,\"a\nb\xff\"\n", "", "line 3, byte 2: is not UTF-8 (0xff)");
@@ -137,7 +141,8 @@ static void jsonl(void **state) {
     (void)state;
     EXPECT_TEXTS(TEXTS_JSONL, "{\"text\":\"a\\n\\u00e9\",\"id\":1}\n\n  \r\n{\"id\":2,\"text\":\"\"}", "a\n\xc3\xa9||");
     EXPECT_PROBLEM(TEXTS_JSONL, "{\"text\":\"a\"}\n{\"text\":\"b\"\n", "a|", "line 2, byte ");
-    EXPECT_PROBLEM(TEXTS_JSONL, "{\"id\":1,\"body\":\"x\"}\n", "", "line 1: there is no field 'text'; the fields are: id, body.");
+    EXPECT_PROBLEM(TEXTS_JSONL, "{\"id\":1,\"body\":\"x\"}\n", "",
+                   "line 1: there is no field 'text'; the fields are: id, body.");
     EXPECT_PROBLEM(TEXTS_JSONL, "{\"text\":null}\n", "", "line 1: the field 'text' is not a string");
     EXPECT_PROBLEM(TEXTS_JSONL, "[\"text\"]\n", "", "line 1: is JSON, but not an object");
     EXPECT_PROBLEM(TEXTS_JSONL, "{\"text\":\"a\",\"text\":\"b\"}\n", "", "line 1, byte ");
@@ -145,36 +150,40 @@ static void jsonl(void **state) {
 }
 
 static void invalid_utf8(void **state) {
-    texts_options options = { TEXTS_LINES, "text", 1, 0 };
+    texts_options options = {TEXTS_LINES, "text", 1, 0};
     (void)state;
     EXPECT_PROBLEM(TEXTS_LINES, "good\nb\xe2\x82 d\n", "good|", "line 2, byte 2: is not UTF-8 (0xe2)");
     assert_non_null(strstr(problem.hint, "--invalid-utf8 replace"));
-    EXPECT_PROBLEM(TEXTS_LINES, "\xff\xfe" "a\0\n\0", "", "is UTF-16");
+    EXPECT_PROBLEM(TEXTS_LINES,
+                   "\xff\xfe"
+                   "a\0\n\0",
+                   "", "is UTF-16");
     assert_string_equal(read_all(write_bytes("f", "b\xe2\x82 d\n", 6), options, 9, TEXTS_END), "b\xef\xbf\xbd d|");
     options.format = TEXTS_JSONL;
     assert_string_equal(read_all(write_bytes("f", "{\"text\":\"\xff\"}", 12), options, 9, TEXTS_END), "\xef\xbf\xbd|");
     options.format = TEXTS_CSV;
-    assert_string_equal(read_all(write_bytes("f", "text\n\"\xff\"\"\"\n", 11), options, 9, TEXTS_END), "\xef\xbf\xbd\"|");
+    assert_string_equal(read_all(write_bytes("f", "text\n\"\xff\"\"\"\n", 11), options, 9, TEXTS_END),
+                        "\xef\xbf\xbd\"|");
 }
 
 static void long_texts_are_refused(void **state) {
     static const struct {
         texts_format format;
         const char  *data;
-    } cases[] = { { TEXTS_LINES, "short\n123456789012345678901\nx\n" },
-                  { TEXTS_CSV, "text\nshort\n\"1234567890\n1234567890\"\nx\n" } };
+    } cases[] = {{TEXTS_LINES, "short\n123456789012345678901\nx\n"},
+                 {TEXTS_CSV, "text\nshort\n\"1234567890\n1234567890\"\nx\n"}};
     (void)state;
     for (size_t i = 0; i < 2; i++) {
-        texts_options options = { cases[i].format, "text", 0, 20 };
+        texts_options options = {cases[i].format, "text", 0, 20};
         assert_string_equal(read_all(write_bytes("f", cases[i].data, strlen(cases[i].data)), options, 9, TEXTS_ERROR),
                             "short|");
         assert_non_null(strstr(problem.error, "is longer than 20 bytes"));
     }
     /* A line that never ends stops the reading soon after the limit. */
     {
-        texts_options options = { TEXTS_LINES, "text", 0, 1 << 20 };
-        size_t        size    = 8 << 20;
-        char         *data    = malloc(size);
+        texts_options options = {TEXTS_LINES, "text", 0, 1 << 20};
+        size_t        size = 8 << 20;
+        char         *data = malloc(size);
         memset(data, 'x', size);
         assert_string_equal(read_all(write_bytes("f", data, size), options, 9, TEXTS_ERROR), "");
         assert_non_null(strstr(problem.error, "line 1: is longer than 1048576 bytes"));
@@ -184,9 +193,9 @@ static void long_texts_are_refused(void **state) {
 
 /* Longer than any buffer, so that records lie across reads; the result must not depend on it. */
 static void long_records(void **state) {
-    texts_options options = { TEXTS_CSV, "text", 0, 0 };
-    size_t        size    = 3 << 20, at = 0;
-    char         *data    = malloc(size + 64);
+    texts_options options = {TEXTS_CSV, "text", 0, 0};
+    size_t        size = 3 << 20, at = 0;
+    char         *data = malloc(size + 64);
     texts        *in;
     (void)state;
     at += (size_t)sprintf(data, "id,text\n1,\"");
@@ -205,15 +214,16 @@ static void long_records(void **state) {
     free(data);
 }
 
-/* ---- gzip --------------------------------------------------------------------------------------------------------- */
+/* ---- gzip ---------------------------------------------------------------------------------------------------------
+ */
 
 static size_t deflate_member(const char *text, unsigned char *out, size_t capacity) {
     z_stream stream;
     memset(&stream, 0, sizeof stream);
     assert_int_equal(deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
-    stream.next_in   = (Bytef *)(uintptr_t)text;
-    stream.avail_in  = (uInt)strlen(text);
-    stream.next_out  = out;
+    stream.next_in = (Bytef *)(uintptr_t)text;
+    stream.avail_in = (uInt)strlen(text);
+    stream.next_out = out;
     stream.avail_out = (uInt)capacity;
     assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
     capacity = stream.total_out;
@@ -223,8 +233,8 @@ static size_t deflate_member(const char *text, unsigned char *out, size_t capaci
 
 static void gzip_members(void **state) {
     unsigned char data[1000];
-    texts_options options = { TEXTS_LINES, "text", 0, 0 };
-    size_t        first   = deflate_member("a\nb", data, sizeof data), size;
+    texts_options options = {TEXTS_LINES, "text", 0, 0};
+    size_t        first = deflate_member("a\nb", data, sizeof data), size;
     (void)state;
     size = first + deflate_member("b\n", data + first, sizeof data - first);
     assert_string_equal(read_all(write_bytes("x.txt.gz", data, size), options, 1, TEXTS_END), "a|bb|");
@@ -249,7 +259,7 @@ static void gzip_members(void **state) {
 }
 
 static void files_that_cannot_be_opened(void **state) {
-    texts_options options = { TEXTS_LINES, "text", 0, 0 };
+    texts_options options = {TEXTS_LINES, "text", 0, 0};
     (void)state;
     assert_null(texts_open("/nonexistent/file", &options, 0, &problem));
     assert_non_null(strstr(problem.error, "No such file"));
@@ -269,7 +279,7 @@ static void names_tell_formats(void **state) {
 
 /* A pipe whose writer pauses: the texts that are there come at once, the rest when it is written. */
 static void a_slow_pipe_does_not_hold_texts_back(void **state) {
-    texts_options options = { TEXTS_LINES, "text", 0, 0 };
+    texts_options options = {TEXTS_LINES, "text", 0, 0};
     texts        *in;
     int           writer;
     (void)state;
@@ -298,7 +308,7 @@ static int set_up(void **state) {
 }
 
 static int tear_down(void **state) {
-    static const char *const names[] = { "f", "pipe", "x.gz", "x.txt.gz", "no-name" };
+    static const char *const names[] = {"f", "pipe", "x.gz", "x.txt.gz", "no-name"};
     (void)state;
     text_window_free(&window);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

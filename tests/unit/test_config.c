@@ -70,11 +70,12 @@ static void test_defaults(void **state) {
 
 static void test_values(void **state) {
     (void)state;
-    accept("\"model_type\":\"bert\",\"vocab_size\":28996,\"hidden_size\":384,\"num_hidden_layers\":6,"
-           "\"num_attention_heads\":12,\"intermediate_size\":1536,\"max_position_embeddings\":256,\"type_vocab_size\":16,"
-           "\"pad_token_id\":3,\"hidden_act\":\"relu\",\"layer_norm_eps\":1e-5,\"classifier_dropout\":null,"
-           "\"torch_dtype\":\"float16\",\"position_embedding_type\":\"absolute\",\"is_decoder\":false,"
-           "\"pruned_heads\":{},\"return_all_scores\":true");
+    accept(
+        "\"model_type\":\"bert\",\"vocab_size\":28996,\"hidden_size\":384,\"num_hidden_layers\":6,"
+        "\"num_attention_heads\":12,\"intermediate_size\":1536,\"max_position_embeddings\":256,\"type_vocab_size\":16,"
+        "\"pad_token_id\":3,\"hidden_act\":\"relu\",\"layer_norm_eps\":1e-5,\"classifier_dropout\":null,"
+        "\"torch_dtype\":\"float16\",\"position_embedding_type\":\"absolute\",\"is_decoder\":false,"
+        "\"pruned_heads\":{},\"return_all_scores\":true");
     assert_int_equal(config.vocab_size, 28996);
     assert_int_equal(config.hidden_size, 384);
     assert_int_equal(config.n_layers, 6);
@@ -135,8 +136,11 @@ static void test_activations(void **state) {
     static const struct {
         const char    *name;
         ade_activation activation;
-    } KNOWN[] = {{"gelu", ADE_ACT_GELU_ERF}, {"gelu_new", ADE_ACT_GELU_TANH}, {"gelu_pytorch_tanh", ADE_ACT_GELU_TANH},
-                 {"relu", ADE_ACT_RELU},     {"silu", ADE_ACT_SILU}};
+    } KNOWN[] = {{"gelu", ADE_ACT_GELU_ERF},
+                 {"gelu_new", ADE_ACT_GELU_TANH},
+                 {"gelu_pytorch_tanh", ADE_ACT_GELU_TANH},
+                 {"relu", ADE_ACT_RELU},
+                 {"silu", ADE_ACT_SILU}};
     char keys[100];
     for (size_t i = 0; i < sizeof KNOWN / sizeof *KNOWN; i++) {
         snprintf(keys, sizeof keys, "\"hidden_act\":\"%s\"", KNOWN[i].name);
@@ -151,10 +155,11 @@ static void test_activations(void **state) {
 
 static void test_sizes(void **state) {
     (void)state;
-    static const char *const KEYS[] = {"vocab_size",        "hidden_size",             "num_hidden_layers", "num_attention_heads",
-                                       "intermediate_size", "max_position_embeddings", "type_vocab_size",   "num_labels"};
+    static const char *const KEYS[] = {"vocab_size",          "hidden_size",       "num_hidden_layers",
+                                       "num_attention_heads", "intermediate_size", "max_position_embeddings",
+                                       "type_vocab_size",     "num_labels"};
     static const char *const BAD[] = {"0", "-1", "2147483648", "9223372036854775807", "1.5", "\"7\"", "true", "[1]"};
-    char keys[100];
+    char                     keys[100];
     for (size_t k = 0; k < sizeof KEYS / sizeof *KEYS; k++)
         for (size_t b = 0; b < sizeof BAD / sizeof *BAD; b++) {
             snprintf(keys, sizeof keys, "\"%s\":%s", KEYS[k], BAD[b]);
@@ -311,10 +316,26 @@ static void test_utf8(void **state) {
         const char *text;
         size_t      valid;
     } ROWS[] = {
-        {"", 0},          {"abc", 3},          {"\xc3\xa9", 2},         {"\xe4\xb8\xad", 3},     {"\xf0\x9f\xa5\xb1", 4},
-        {"a\xc3", 1},     {"\xc0\x80", 0},     {"\xc1\xbf", 0},         {"\xe0\x9f\xbf", 0},     {"\xe0\xa0\x80", 3},
-        {"\xed\x9f\xbf", 3}, {"\xed\xa0\x80", 0}, {"\xf0\x8f\xbf\xbf", 0}, {"\xf4\x8f\xbf\xbf", 4}, {"\xf4\x90\x80\x80", 0},
-        {"\xf5\x80\x80\x80", 0}, {"\x80", 0},   {"ab\xff", 2},           {"\xe4\xb8", 0},         {"\xe4\xb8z", 0},
+        {"", 0},
+        {"abc", 3},
+        {"\xc3\xa9", 2},
+        {"\xe4\xb8\xad", 3},
+        {"\xf0\x9f\xa5\xb1", 4},
+        {"a\xc3", 1},
+        {"\xc0\x80", 0},
+        {"\xc1\xbf", 0},
+        {"\xe0\x9f\xbf", 0},
+        {"\xe0\xa0\x80", 3},
+        {"\xed\x9f\xbf", 3},
+        {"\xed\xa0\x80", 0},
+        {"\xf0\x8f\xbf\xbf", 0},
+        {"\xf4\x8f\xbf\xbf", 4},
+        {"\xf4\x90\x80\x80", 0},
+        {"\xf5\x80\x80\x80", 0},
+        {"\x80", 0},
+        {"ab\xff", 2},
+        {"\xe4\xb8", 0},
+        {"\xe4\xb8z", 0},
     };
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++)
         assert_int_equal(ade__utf8_valid(ROWS[i].text, strlen(ROWS[i].text)), ROWS[i].valid);

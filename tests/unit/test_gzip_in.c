@@ -38,7 +38,7 @@ static int tear_down(void **state) {
 
 typedef struct bytes {
     unsigned char data[1 << 16];
-    size_t size;
+    size_t        size;
 } bytes;
 
 static void add(bytes *b, const void *data, size_t size) {
@@ -48,7 +48,7 @@ static void add(bytes *b, const void *data, size_t size) {
 }
 
 static void add_member(bytes *b, const char *text) {
-    z_stream z = { 0 };
+    z_stream      z = {0};
     unsigned char packed[4096];
     assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
     z.next_in = (unsigned char *)(uintptr_t)text;
@@ -90,8 +90,8 @@ static ade_status read_all(const char *name, int wake_fd, size_t piece, bytes *o
 
 static void expect_text(const char *text, size_t piece) {
     static bytes out;
-    uint64_t stored;
-    struct stat info;
+    uint64_t     stored;
+    struct stat  info;
     assert_int_equal(read_all(path, -1, piece, &out, &stored), ADE_OK);
     assert_int_equal(out.size, strlen(text));
     assert_memory_equal(out.data, text, out.size);
@@ -177,6 +177,11 @@ static void test_damage(void **state) {
     add(&b, "\0\0x", 3);
     write_file(&b, b.size);
     expect_failure(ADE_BAD_INPUT, "behind the last gzip member");
+    b.size = size;
+    add(&b, "\0\0", 2);
+    add_member(&b, TEXT); /* zeros may only end a file */
+    write_file(&b, b.size);
+    expect_failure(ADE_BAD_INPUT, "behind the last gzip member");
     b.size = 0;
     add(&b, "\x1f\x9d\x90 an old compress file", 22);
     write_file(&b, b.size);
@@ -218,7 +223,7 @@ static void test_out_of_memory(void **state) {
 
 static void *drip(void *argument) {
     static bytes b;
-    const int fd = open(argument, O_WRONLY);
+    const int    fd = open(argument, O_WRONLY);
     b.size = 0;
     add_member(&b, TEXT);
     for (size_t i = 0; i < b.size; i++) {
@@ -231,7 +236,7 @@ static void *drip(void *argument) {
 
 static void test_named_pipe(void **state) {
     static bytes out;
-    pthread_t writer;
+    pthread_t    writer;
     (void)state;
     unlink(path);
     assert_int_equal(mkfifo(path, 0600), 0);
@@ -253,8 +258,8 @@ static void *wake(void *argument) {
 /* A pipe that nobody writes to must neither hold the opening nor the stop. */
 static void test_woken(void **state) {
     static bytes out;
-    pthread_t waker;
-    int fd = eventfd(0, EFD_CLOEXEC);
+    pthread_t    waker;
+    int          fd = eventfd(0, EFD_CLOEXEC);
     (void)state;
     unlink(path);
     assert_int_equal(mkfifo(path, 0600), 0);
@@ -267,7 +272,7 @@ static void test_woken(void **state) {
 
 static void test_standard_input(void **state) {
     static bytes b, out;
-    int ends[2], saved = dup(STDIN_FILENO);
+    int          ends[2], saved = dup(STDIN_FILENO);
     (void)state;
     b.size = 0;
     add_member(&b, TEXT);
@@ -285,9 +290,14 @@ static void test_standard_input(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain_and_members), cmocka_unit_test(test_truncated_anywhere), cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_not_readable),      cmocka_unit_test(test_out_of_memory),      cmocka_unit_test(test_named_pipe),
-        cmocka_unit_test(test_woken),             cmocka_unit_test(test_standard_input),
+        cmocka_unit_test(test_plain_and_members),
+        cmocka_unit_test(test_truncated_anywhere),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_not_readable),
+        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_named_pipe),
+        cmocka_unit_test(test_woken),
+        cmocka_unit_test(test_standard_input),
     };
     signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -78,8 +78,9 @@ static void test_tiny(void **state) {
     ade_encoding           encoding;
     static const int32_t   IDS[] = {2, 47, 18, 45, 793, 804, 801, 3};
     assert_int_equal(ade__tokenizer_scratch_new(model->tokenizer.tokenizer, &scratch), ADE_OK);
-    assert_int_equal(ade__tokenizer_encode(model->tokenizer.tokenizer, scratch, (ade_text){"E. coli", 7}, &encode, &encoding),
-                     ADE_OK);
+    assert_int_equal(
+        ade__tokenizer_encode(model->tokenizer.tokenizer, scratch, (ade_text){"E. coli", 7}, &encode, &encoding),
+        ADE_OK);
     assert_int_equal(encoding.n, 8);
     assert_memory_equal(encoding.ids, IDS, sizeof IDS);
     ade__tokenizer_scratch_free(scratch);
@@ -116,7 +117,8 @@ static void test_max_length(void **state) {
     static const struct {
         const char *value;
         int32_t     expected;
-    } ROWS[] = {{"128", 128}, {"1000000000000000019884624838656", 512}, {"1e30", 512}, {"4096", 512}, {"3", 3}, {"2", 0}};
+    } ROWS[] = {{"128", 128}, {"1000000000000000019884624838656", 512}, {"1e30", 512}, {"4096", 512}, {"3", 3},
+                {"2", 0}};
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
         char edit[100];
         copy_tiny();
@@ -214,8 +216,8 @@ static void *hash_in_thread(void *hex) {
 
 static void test_hash(void **state) {
     (void)state;
-    char        expected[65], hex[65] = "untouched", threads_hex[4][65];
-    pthread_t   threads[4];
+    char                     expected[65], hex[65] = "untouched", threads_hex[4][65];
+    pthread_t                threads[4];
     static const char *const WITHOUT_JSON[] = {"config.json", "model.safetensors", "special_tokens_map.json",
                                                "tokenizer_config.json", "vocab.txt"};
     copy_tiny(); /* vocab.txt is not used beside tokenizer.json */
@@ -299,10 +301,10 @@ static void test_truncated_files(void **state) {
 /* Bytes of the small files changed at random: an error or a model, never a crash; a model can tokenize. */
 static void test_flipped_files(void **state) {
     (void)state;
-    static const char *const FILES[] = {"config.json", "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json",
-                                        "vocab.txt"};
-    const char *seeds = getenv("ADE_TEST_SEEDS");
-    uint64_t    n_seeds = seeds ? strtoull(seeds, NULL, 10) : 60, random = 88172645463325252u, opened = 0;
+    static const char *const FILES[] = {"config.json", "special_tokens_map.json", "tokenizer.json",
+                                        "tokenizer_config.json", "vocab.txt"};
+    const char              *seeds = getenv("ADE_TEST_SEEDS");
+    uint64_t                 n_seeds = seeds ? strtoull(seeds, NULL, 10) : 60, random = 88172645463325252u, opened = 0;
     for (size_t f = 0; f < sizeof FILES / sizeof *FILES; f++) {
         size_t size;
         char   path[512];
@@ -317,8 +319,10 @@ static void test_flipped_files(void **state) {
                 random ^= random >> 7;
                 random ^= random << 17;
                 size_t at = (size_t)(random >> 20) % size;
-                if (random & 1) changed[at] = (char)(changed[at] ^ (1 << (random >> 4) % 8));
-                else changed[at] = "0123456789,:[]{}\"\\n"[(random >> 8) % 19];
+                if (random & 1)
+                    changed[at] = (char)(changed[at] ^ (1 << (random >> 4) % 8));
+                else
+                    changed[at] = "0123456789,:[]{}\"\\n"[(random >> 8) % 19];
             }
             write_bytes(FILES[f], changed, size);
             ade_status status = open_model();

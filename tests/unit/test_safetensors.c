@@ -35,7 +35,7 @@ static void refuse(const char *header, size_t n_data, const char *words) {
     assert_error_has(FILE_NAME);
 }
 
-#define TENSOR(name, dtype, shape, begin, end) \
+#define TENSOR(name, dtype, shape, begin, end)                                                                         \
     "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":[" shape "],\"data_offsets\":[" begin "," end "]}"
 
 static void test_file_sizes(void **state) {
@@ -154,7 +154,8 @@ static void test_names(void **state) {
     ade__tensors_close(set);
     /* keys out of order, an unknown field, unaligned data: all legal */
     accept("{" TENSOR("z", "F32", "1", "1", "5") ",\"b\":{\"dtype\":\"U8\",\"extra\":[{}],\"shape\":[1],"
-           "\"data_offsets\":[0,1]}," TENSOR("m", "I64", "1", "5", "13") "}", 13);
+                                                 "\"data_offsets\":[0,1]}," TENSOR("m", "I64", "1", "5", "13") "}",
+           13);
     assert_int_equal(ade__tensors_count(set), 3);
     assert_string_equal(ade__tensors_at(set, 0)->name, "b");
     assert_string_equal(ade__tensors_at(set, 1)->name, "m");
@@ -184,8 +185,10 @@ static void test_limits(void **state) {
         write_tensors(FILE_NAME, -1, header, at, 0);
         free(header);
         assert_int_equal(open_set(), n == 100000 ? ADE_OK : ADE_BAD_MODEL);
-        if (n == 100000) ade__tensors_close(set);
-        else assert_error_has("100001 tensors");
+        if (n == 100000)
+            ade__tensors_close(set);
+        else
+            assert_error_has("100001 tensors");
     }
     /* a few megabytes that would become gigabytes */
     size_t size = 8u << 20;
@@ -244,8 +247,8 @@ static void test_kinds_of_file(void **state) {
     assert_int_equal(open_set(), ADE_IO);
     assert_error_has("symbolic link");
     new_folder(); /* as in a download cache */
-    write_tensors("blob", -1, "{" TENSOR("a", "U8", "1", "0", "1") "}", strlen("{" TENSOR("a", "U8", "1", "0", "1") "}"),
-                  1);
+    write_tensors("blob", -1, "{" TENSOR("a", "U8", "1", "0", "1") "}",
+                  strlen("{" TENSOR("a", "U8", "1", "0", "1") "}"), 1);
     assert_int_equal(symlink("blob", path_in(FILE_NAME)), 0);
     assert_int_equal(open_set(), ADE_OK);
     ade__tensors_close(set);
@@ -314,6 +317,8 @@ static void test_shards(void **state) {
     refuse_index("{\"weight_map\":{\"a\":1}}", "no plain name");
     refuse_index("{\"weight_map\":{\"a\":\"\"}}", "no plain name");
     refuse_index("{\"weight_map\":{\"a\":\".\"}}", "no plain name");
+    refuse_index("{\"weight_map\":{\"a\":\"..\"}}", "no plain name");
+    refuse_index("{\"weight_map\":{\"a\":\"s1..safetensors\"}}", "no plain name");
     refuse_index("{\"weight_map\":{\"a\":\"../s1.safetensors\"}}", "no plain name");
     refuse_index("{\"weight_map\":{\"a\":\"/etc/passwd\"}}", "no plain name");
     refuse_index("{\"weight_map\":{\"a\":\"x\\\\s1.safetensors\"}}", "no plain name");
@@ -364,8 +369,9 @@ static uint64_t random_number(void) { /* xorshift64* */
 static void test_flipped(void **state) {
     (void)state;
     static const char HEADER[] =
-        "{\"__metadata__\":{\"format\":\"pt\"}," TENSOR("bert.w", "F32", "2,3", "0", "24") "," TENSOR("v", "F16", "5", "24",
-        "34") "," TENSOR("s", "BF16", "", "34", "36") "," TENSOR("i", "I64", "1", "36", "44") "}   ";
+        "{\"__metadata__\":{\"format\":\"pt\"}," TENSOR("bert.w", "F32", "2,3", "0", "24") "," TENSOR(
+            "v", "F16", "5", "24", "34") "," TENSOR("s", "BF16", "", "34", "36") "," TENSOR("i", "I64", "1", "36",
+                                                                                            "44") "}   ";
     unsigned char bytes[8 + sizeof HEADER - 1 + 44] = {(sizeof HEADER - 1) & 0xff, (sizeof HEADER - 1) >> 8};
     size_t        accepted = 0, refused = 0;
     uint64_t      sum = 0;
@@ -379,8 +385,10 @@ static void test_flipped(void **state) {
         memcpy(flipped, bytes, sizeof bytes);
         for (uint64_t n = 1 + random_number() % 4; n > 0; n--) {
             uint64_t at = random_number() % (sizeof bytes - 44);
-            if (random_number() & 1) flipped[at] ^= (unsigned char)(1u << random_number() % 8);
-            else flipped[at] = (unsigned char)"0123456789-.,:[]{}\""[random_number() % 19];
+            if (random_number() & 1)
+                flipped[at] ^= (unsigned char)(1u << random_number() % 8);
+            else
+                flipped[at] = (unsigned char)"0123456789-.,:[]{}\""[random_number() % 19];
         }
         assert_int_equal(pwrite(fd, flipped, sizeof flipped, 0), sizeof flipped);
         ade_status status = open_set();
@@ -415,6 +423,16 @@ static void test_out_of_memory(void **state) {
     }
     assert_true(n > 10);
     ade__tensors_close(set);
+    new_folder();
+    write_text("flax_model.msgpack", "x");
+    for (n = 0;; n++) {
+        ade__alloc_fail_at(n);
+        ade_status status = open_set();
+        ade__alloc_fail_at(-1);
+        if (status == ADE_UNSUPPORTED) break;
+        assert_int_equal(status, ADE_OUT_OF_MEMORY);
+        assert_true(n < 100);
+    }
 }
 
 int main(void) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The screening pipeline with a session that scores a text by a hash of it, so that order, counts, faults, cancelling and
- * determinism are tested without a model. */
+ * The screening pipeline with a session that scores a text by a hash of it, so that order, counts, faults, cancelling
+ * and determinism are tested without a model. */
 #include "alloc.h"
 #include "inputs.h"
 #include "model.h"
@@ -30,11 +30,11 @@ struct ade_session {
     ade_session_options options;
 };
 
-static ade_status classify_fails;   /* what the next call returns */
+static ade_status classify_fails;    /* what the next call returns */
 static int        classify_progress; /* calls of the progress callback in each classify */
-static char      *model_texts;      /* all texts given, a line each; NULL = not kept */
+static char      *model_texts;       /* all texts given, a line each; NULL = not kept */
 static size_t     model_texts_size;
-static int        classify_sleep;   /* microseconds */
+static int        classify_sleep; /* microseconds */
 
 ade_status ade__session_open(ade_model *model, const ade_session_options *options, ade_session **out) {
     (void)model;
@@ -58,8 +58,8 @@ static float score_of(ade_text text) {
     return (float)(hash >> 8) / 16777216.0f;
 }
 
-ade_status ade__session_classify(ade_session *session, const ade_text *texts, size_t n, ade_result *results, float *logits,
-                                 float *probabilities) {
+ade_status ade__session_classify(ade_session *session, const ade_text *texts, size_t n, ade_result *results,
+                                 float *logits, float *probabilities) {
     if (classify_fails) return ade__fail(classify_fails, "the session failed");
     for (int i = 0; i < classify_progress; i++)
         if (session->options.progress && session->options.progress(session->options.progress_user, (uint64_t)i, n))
@@ -67,8 +67,12 @@ ade_status ade__session_classify(ade_session *session, const ade_text *texts, si
     if (classify_sleep) usleep((useconds_t)classify_sleep);
     for (size_t i = 0; i < n; i++) {
         const float score = score_of(texts[i]);
-        results[i] = (ade_result){ .label = score >= 0.5f, .score = score, .tokens = (int32_t)texts[i].size + 2,
-                                   .unknown = 1, .truncated = texts[i].size > 200, .replaced = 0 };
+        results[i] = (ade_result){.label = score >= 0.5f,
+                                  .score = score,
+                                  .tokens = (int32_t)texts[i].size + 2,
+                                  .unknown = 1,
+                                  .truncated = texts[i].size > 200,
+                                  .replaced = 0};
         logits[2 * i] = -score;
         logits[2 * i + 1] = score;
         probabilities[2 * i] = 1 - score;
@@ -86,7 +90,7 @@ ade_status ade__session_classify(ade_session *session, const ade_text *texts, si
 
 /* ---- Files ------------------------------------------------------------------------------------------------------- */
 
-static char folder[] = "/tmp/adesieve-screen-XXXXXX";
+static char      folder[] = "/tmp/adesieve-screen-XXXXXX";
 static ade_model model;
 
 static int set_up(void **state) {
@@ -98,7 +102,7 @@ static int set_up(void **state) {
 static const char *in_folder(const char *name) {
     static char paths[8][256];
     static int  next;
-    char *path = paths[next++ % 8];
+    char       *path = paths[next++ % 8];
     snprintf(path, sizeof paths[0], "%s/%s", folder, name);
     return path;
 }
@@ -123,7 +127,7 @@ static int tear_down(void **state) {
 static const char *data_path(const char *name) {
     static char paths[4][1024];
     static int  next;
-    char *path = paths[next++ % 4];
+    char       *path = paths[next++ % 4];
     const char *data = getenv("ADE_TEST_DATA");
 #ifdef ADE_TEST_DATA_DIR
     if (!data) data = ADE_TEST_DATA_DIR;
@@ -140,28 +144,28 @@ static void write_text(const char *name, const char *text) {
 }
 
 #define SET(inside) "<PubmedArticleSet>" inside "</PubmedArticleSet>"
-#define RECORD(pmid, version, title, abstract)                                                                    \
-    "<PubmedArticle><MedlineCitation><PMID Version=\"" version "\">" pmid "</PMID><Article><ArticleTitle>" title    \
+#define RECORD(pmid, version, title, abstract)                                                                         \
+    "<PubmedArticle><MedlineCitation><PMID Version=\"" version "\">" pmid "</PMID><Article><ArticleTitle>" title       \
     "</ArticleTitle>" abstract "</Article></MedlineCitation></PubmedArticle>\n"
 #define ABSTRACT(text) "<Abstract><AbstractText>" text "</AbstractText></Abstract>"
 
 /* ---- Runs -------------------------------------------------------------------------------------------------------- */
 
 typedef struct run_log {
-    char    *text; /* a line per part and row */
-    size_t   size;
-    uint64_t rows, hits, parts;
-    uint64_t hash;
-    char     part_text[1 << 16];
-    size_t   part_size;
-    int64_t  part_pmid;
-    int32_t  part, section_index;
+    char            *text; /* a line per part and row */
+    size_t           size;
+    uint64_t         rows, hits, parts;
+    uint64_t         hash;
+    char             part_text[1 << 16];
+    size_t           part_size;
+    int64_t          part_pmid;
+    int32_t          part, section_index;
     ade_screen_stats stats;
-    char     warnings[4096];
-    int      cancel_after; /* progress calls; 0 = never */
-    int      progress_calls;
-    uint64_t last_done, total;
-    char     error[2048];
+    char             warnings[4096];
+    int              cancel_after; /* progress calls; 0 = never */
+    int              progress_calls;
+    uint64_t         last_done, total;
+    char             error[2048];
 } run_log;
 
 static void note(run_log *log, const char *format, ...) {
@@ -248,7 +252,7 @@ static void check_row(run_log *log, const ade_screen_row *row) {
 /* Runs `files` (ended by NULL) to the end; the status that ended the run. */
 static ade_status run_with(run_log *log, const char *const *files, ade_screen_options options) {
     ade_session_options session = ADE_SESSION_OPTIONS_INIT;
-    ade_screen *screen;
+    ade_screen         *screen;
     session.progress = on_progress;
     session.progress_user = log;
     session.log = on_log;
@@ -305,9 +309,9 @@ static ade_status run_all(run_log *log, const char *const *files) { return run_w
 /* ---- Tests ------------------------------------------------------------------------------------------------------- */
 
 static void test_real_files(void **state) {
-    const char *files[] = { data_path("pubmed26n1334.xml.gz"), data_path("medline16n0902.xml.gz"),
-                            data_path("pubmed20n1016.xml.gz"), NULL };
-    uint64_t hash = 0, all_hits = 0, rows = 0;
+    const char *files[] = {data_path("pubmed26n1334.xml.gz"), data_path("medline16n0902.xml.gz"),
+                           data_path("pubmed20n1016.xml.gz"), NULL};
+    uint64_t    hash = 0, all_hits = 0, rows = 0;
     (void)state;
     for (int round = 0; round < 3; round++) {
         run_log *log = new_log();
@@ -335,7 +339,7 @@ static void test_real_files(void **state) {
         assert_int_equal(s->hits, all_hits);
         free_log(log);
     }
-    run_log *log = new_log();
+    run_log           *log = new_log();
     ade_screen_options options = ADE_SCREEN_OPTIONS_INIT;
     assert_int_equal(run_with(log, files, options), ADE_END);
     assert_int_equal(log->hits, all_hits);
@@ -345,19 +349,21 @@ static void test_real_files(void **state) {
 }
 
 static void test_rows(void **state) {
-    const char *files[] = { in_folder("a.xml"), NULL };
-    run_log *log = new_log();
+    const char *files[] = {in_folder("a.xml"), NULL};
+    run_log    *log = new_log();
     (void)state;
     write_text("a.xml", SET(RECORD("7", "2", "Title one. A case.",
                                    "<Abstract><AbstractText Label=\"AIMS\">To see. \xce\xb2 rose.</AbstractText>"
-                                   "<AbstractText/><AbstractText Label=\"UNLABELLED\">--. End.</AbstractText></Abstract>")
-                            "<PubmedArticle><MedlineCitation><PMID>8</PMID></MedlineCitation></PubmedArticle>"
-                            "<DeleteCitation><PMID Version=\"1\">9</PMID></DeleteCitation>"));
+                                   "<AbstractText/><AbstractText Label=\"UNLABELLED\">--. "
+                                   "End.</AbstractText></Abstract>") "<PubmedArticle><MedlineCitation><PMID>8</PMID></"
+                                                                     "MedlineCitation></PubmedArticle>"
+                                                                     "<DeleteCitation><PMID "
+                                                                     "Version=\"1\">9</PMID></DeleteCitation>"));
     ade_screen_options options = all_rows(log);
     assert_int_equal(run_with(log, files, options), ADE_END);
     char expected[2048], *p = expected;
 #define LINE(...) p += snprintf(p, sizeof expected - (size_t)(p - expected), __VA_ARGS__)
-#define SCORE(text) (double)score_of((ade_text){ text, strlen(text) })
+#define SCORE(text) (double)score_of((ade_text){text, strlen(text)})
     LINE("part 7 0 0  18 a.xml\n");
     LINE("row 7.2 p0 s0  [0,10) Title one. %.6f a.xml\n", SCORE("Title one."));
     LINE("row 7.2 p0 s1  [11,18) A case. %.6f a.xml\n", SCORE("A case."));
@@ -380,24 +386,24 @@ static void test_section_labels(void **state) {
     static const struct {
         const char *label, *text, *expected;
     } cases[] = {
-        { "RESULTS", "It fell. It rose.", "RESULTS: It fell.\nIt rose.\n" },
-        { "RESULTS:", "It fell.", "RESULTS: It fell.\n" },
-        { "RESULTS", "Results: It fell.", "Results: It fell.\n" },
-        { "RESULTS", "RESULTS - It fell.", "RESULTS - It fell.\n" },
-        { "AIM", "Aims were high.", "AIM: Aims were high.\n" },
-        { "RESULTS", "Results of it fell.", "RESULTS: Results of it fell.\n" },
-        { "UNLABELLED", "It fell.", "It fell.\n" },
-        { "unassigned", "It fell.", "It fell.\n" },
-        { "RESULTS", "--- ... It fell.", "RESULTS: It fell.\n" },
-        { ":", "It fell.", "It fell.\n" },
-        { " ", "It fell.", "It fell.\n" },
+        {"RESULTS", "It fell. It rose.", "RESULTS: It fell.\nIt rose.\n"},
+        {"RESULTS:", "It fell.", "RESULTS: It fell.\n"},
+        {"RESULTS", "Results: It fell.", "Results: It fell.\n"},
+        {"RESULTS", "RESULTS - It fell.", "RESULTS - It fell.\n"},
+        {"AIM", "Aims were high.", "AIM: Aims were high.\n"},
+        {"RESULTS", "Results of it fell.", "RESULTS: Results of it fell.\n"},
+        {"UNLABELLED", "It fell.", "It fell.\n"},
+        {"unassigned", "It fell.", "It fell.\n"},
+        {"RESULTS", "--- ... It fell.", "RESULTS: It fell.\n"},
+        {":", "It fell.", "It fell.\n"},
+        {" ", "It fell.", "It fell.\n"},
     };
-    const char *files[] = { in_folder("a.xml"), NULL };
+    const char *files[] = {in_folder("a.xml"), NULL};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (int off = 0; off < 2; off++) {
-            char xml[1024];
-            run_log *log = new_log();
+            char               xml[1024];
+            run_log           *log = new_log();
             ade_screen_options options = all_rows(log);
             snprintf(xml, sizeof xml,
                      SET(RECORD("1", "1", "", "<Abstract><AbstractText Label=\"%s\">%s</AbstractText></Abstract>")),
@@ -417,14 +423,14 @@ static void test_section_labels(void **state) {
 }
 
 static void test_repeated_records(void **state) {
-    const char *files[] = { in_folder("pm26n0003.xml"), in_folder("pm26n0001.xml"), in_folder("pm26n0002.xml"), NULL };
-    run_log *log = new_log();
+    const char *files[] = {in_folder("pm26n0003.xml"), in_folder("pm26n0001.xml"), in_folder("pm26n0002.xml"), NULL};
+    run_log    *log = new_log();
     (void)state;
-    write_text("pm26n0001.xml", SET(RECORD("1", "1", "One.", "") RECORD("2", "3", "Two. Here.", "")
-                                        RECORD("1", "1", "One.", ABSTRACT("With text.")) RECORD("3", "1", "Three.", "")));
-    write_text("pm26n0002.xml", SET(RECORD("2", "2", "Two old. Here. So.", "") RECORD("2", "4", "Two. Here.", "")
-                                        RECORD("2", "3", "Two again.", "")
-                                        "<DeleteCitation><PMID>3</PMID><PMID>77</PMID></DeleteCitation>"));
+    write_text("pm26n0001.xml", SET(RECORD("1", "1", "One.", "") RECORD("2", "3", "Two. Here.", "") RECORD(
+                                    "1", "1", "One.", ABSTRACT("With text.")) RECORD("3", "1", "Three.", "")));
+    write_text("pm26n0002.xml",
+               SET(RECORD("2", "2", "Two old. Here. So.", "") RECORD("2", "4", "Two. Here.", "") RECORD(
+                   "2", "3", "Two again.", "") "<DeleteCitation><PMID>3</PMID><PMID>77</PMID></DeleteCitation>"));
     write_text("pm26n0003.xml", SET(RECORD("3", "1", "Three.", "") RECORD("2", "4", "Two changed.", "")));
     assert_int_equal(run_all(log, files), ADE_END);
     const ade_screen_stats *s = &log->stats;
@@ -446,12 +452,12 @@ static void test_repeated_records(void **state) {
 }
 
 static void test_limit(void **state) {
-    const char *files[] = { in_folder("a1.xml"), in_folder("a2.xml"), NULL };
+    const char *files[] = {in_folder("a1.xml"), in_folder("a2.xml"), NULL};
     (void)state;
     write_text("a1.xml", SET(RECORD("1", "1", "One.", "") RECORD("2", "1", "Two.", "")));
     write_text("a2.xml", SET(RECORD("3", "1", "Three.", "") RECORD("4", "1", "Four.", "")));
     for (uint64_t limit = 1; limit <= 5; limit++) {
-        run_log *log = new_log();
+        run_log           *log = new_log();
         ade_screen_options options = all_rows(log);
         options.limit = limit;
         assert_int_equal(run_with(log, files, options), ADE_END);
@@ -463,7 +469,7 @@ static void test_limit(void **state) {
 }
 
 static void test_bad_file_between_good_ones(void **state) {
-    const char *files[] = { in_folder("a1.xml"), in_folder("a2.xml"), in_folder("a3.xml"), NULL };
+    const char *files[] = {in_folder("a1.xml"), in_folder("a2.xml"), in_folder("a3.xml"), NULL};
     (void)state;
     write_text("a1.xml", SET(RECORD("1", "1", "One.", "")));
     write_text("a2.xml", "<PubmedArticleSet>" RECORD("2", "1", "Two.", "") "\n<PubmedArticle>");
@@ -487,7 +493,7 @@ static void test_bad_file_between_good_ones(void **state) {
     assert_non_null(strstr(log->warnings, "a2.xml:"));
     free_log(log);
 
-    ade_screen *screen; /* a file that goes between add and next */
+    ade_screen    *screen; /* a file that goes between add and next */
     ade_screen_row row = ADE_SCREEN_ROW_INIT;
     assert_int_equal(ade__screen_open(&model, NULL, &screen), ADE_OK);
     assert_int_equal(ade__screen_add(screen, files[0]), ADE_OK);
@@ -500,8 +506,8 @@ static void test_bad_file_between_good_ones(void **state) {
 }
 
 static void test_add(void **state) {
-    ade_screen *screen;
-    ade_screen_row row = ADE_SCREEN_ROW_INIT;
+    ade_screen        *screen;
+    ade_screen_row     row = ADE_SCREEN_ROW_INIT;
     ade_screen_options options = ADE_SCREEN_OPTIONS_INIT;
     (void)state;
     assert_int_equal(ade__screen_open(&model, NULL, &screen), ADE_OK);
@@ -562,11 +568,11 @@ static double now(void) {
 }
 
 static void test_cancelled_on_a_silent_pipe(void **state) {
-    const char *files[] = { in_folder("pipe.xml"), NULL };
+    const char *files[] = {in_folder("pipe.xml"), NULL};
     (void)state;
     assert_int_equal(mkfifo(files[0], 0600), 0);
     for (int i = 1; i < 4; i++) {
-        run_log *log = new_log();
+        run_log     *log = new_log();
         const double before = now();
         log->cancel_after = i;
         assert_int_equal(run_all(log, files), ADE_CANCELLED);
@@ -575,14 +581,14 @@ static void test_cancelled_on_a_silent_pipe(void **state) {
         assert_true(now() - before < 2);
         free_log(log);
     }
-    ade_screen *screen; /* a run may be closed while its reader waits for more */
-    ade_screen_row row = ADE_SCREEN_ROW_INIT;
+    ade_screen        *screen; /* a run may be closed while its reader waits for more */
+    ade_screen_row     row = ADE_SCREEN_ROW_INIT;
     ade_screen_options options = all_rows(NULL);
     assert_int_equal(rename(files[0], in_folder("pipe9999.xml")), 0);
     assert_int_equal(ade__screen_open(&model, &options, &screen), ADE_OK);
     assert_int_equal(ade__screen_add(screen, in_folder("pipe9999.xml")), ADE_OK);
     assert_int_equal(ade__screen_add(screen, data_path("medline16n0902.xml.gz")), ADE_OK);
-    const int fd = open(in_folder("pipe9999.xml"), O_RDWR);
+    const int         fd = open(in_folder("pipe9999.xml"), O_RDWR);
     static const char head[] = "<PubmedArticleSet>" RECORD("1", "1", "One.", "");
     assert_int_equal(write(fd, head, strlen(head)), (ssize_t)strlen(head));
     assert_int_equal(ade__screen_next(screen, &row), ADE_OK);
@@ -594,7 +600,7 @@ static void test_cancelled_on_a_silent_pipe(void **state) {
 }
 
 static void test_cancelled_while_classifying(void **state) {
-    const char *files[] = { data_path("medline16n0902.xml.gz"), NULL };
+    const char *files[] = {data_path("medline16n0902.xml.gz"), NULL};
     (void)state;
     classify_progress = 1;
     for (int i = 1; i < 6; i++) { /* three chunks ask at least six times */
@@ -607,8 +613,8 @@ static void test_cancelled_while_classifying(void **state) {
 }
 
 static void test_failing_session(void **state) {
-    const char *files[] = { data_path("medline16n0902.xml.gz"), NULL };
-    run_log *log = new_log();
+    const char *files[] = {data_path("medline16n0902.xml.gz"), NULL};
+    run_log    *log = new_log();
     (void)state;
     classify_fails = ADE_DEVICE;
     assert_int_equal(run_all(log, files), ADE_DEVICE);
@@ -619,7 +625,7 @@ static void test_failing_session(void **state) {
 static void test_closed_early(void **state) {
     (void)state;
     for (int rows = 0; rows < 3; rows++) {
-        ade_screen *screen;
+        ade_screen        *screen;
         ade_screen_options options = ADE_SCREEN_OPTIONS_INIT;
         options.all = 1;
         assert_int_equal(ade__screen_open(&model, &options, &screen), ADE_OK);
@@ -634,19 +640,20 @@ static void test_closed_early(void **state) {
 
 /* A part larger than a chunk is spread over several; its rows and offsets must not show it. */
 static void test_huge_part(void **state) {
-    const char *files[] = { in_folder("a.xml"), NULL };
+    const char *files[] = {in_folder("a.xml"), NULL};
     const int   n = 60000;
     (void)state;
     FILE *file = fopen(files[0], "w");
     assert_non_null(file);
-    fputs("<PubmedArticleSet><PubmedArticle><MedlineCitation><PMID>1</PMID><Article><ArticleTitle>T.</ArticleTitle><Abstract>"
+    fputs("<PubmedArticleSet><PubmedArticle><MedlineCitation><PMID>1</PMID><Article><ArticleTitle>T.</"
+          "ArticleTitle><Abstract>"
           "<AbstractText Label=\"RESULTS\">",
           file);
     for (int i = 0; i < n; i++) fprintf(file, "Sentence %05d \xce\xb1 ends. ", i);
     fputs("</AbstractText></Abstract></Article></MedlineCitation></PubmedArticle></PubmedArticleSet>", file);
     fclose(file);
-    run_log *log = new_log();
-    ade_screen *screen;
+    run_log           *log = new_log();
+    ade_screen        *screen;
     ade_screen_options options = all_rows(log);
     assert_int_equal(ade__screen_open(&model, &options, &screen), ADE_OK);
     assert_int_equal(ade__screen_add(screen, files[0]), ADE_OK);
@@ -671,9 +678,9 @@ static void test_huge_part(void **state) {
 }
 
 static void test_out_of_memory(void **state) {
-    const char *files[] = { in_folder("a1.xml"), data_path("handmade.xml"), NULL };
-    ade_status status = ADE_OUT_OF_MEMORY;
-    long n = 0;
+    const char *files[] = {in_folder("a1.xml"), data_path("handmade.xml"), NULL};
+    ade_status  status = ADE_OUT_OF_MEMORY;
+    long        n = 0;
     (void)state;
     write_text("a1.xml", SET(RECORD("1", "1", "One. Two.", ABSTRACT("Three. Four."))));
     for (; n < 2000 && status != ADE_END; n++) {
@@ -689,7 +696,7 @@ static void test_out_of_memory(void **state) {
 }
 
 static void test_seen(void **state) {
-    ade_seen seen = { 0 };
+    ade_seen    seen = {0};
     ade_novelty novelty;
     (void)state;
     ade__seen_delete(&seen, 5); /* nothing there yet */
@@ -710,9 +717,8 @@ static void test_seen(void **state) {
     assert_int_equal(seen.n, 49999);
     ade__seen_free(&seen);
 
-    const ade_record_section one[] = { { { "A", 1 }, { NULL, 0 }, { "bc", 2 } } },
-                             two[] = { { { "Ab", 2 }, { NULL, 0 }, { "c", 1 } } };
-    ade_record a = { .title = { "t", 1 }, .sections = one, .n_sections = 1 }, b = a;
+    const ade_record_section one[] = {{{"A", 1}, {NULL, 0}, {"bc", 2}}}, two[] = {{{"Ab", 2}, {NULL, 0}, {"c", 1}}};
+    ade_record               a = {.title = {"t", 1}, .sections = one, .n_sections = 1}, b = a;
     b.sections = two;
     assert_true(ade__record_hash(&a) == ade__record_hash(&a));
     assert_true(ade__record_hash(&a) != ade__record_hash(&b));
@@ -721,12 +727,18 @@ static void test_seen(void **state) {
 static void test_numbers_in_names(void **state) {
     static const struct {
         const char *name;
-        bool found;
-        uint64_t number;
+        bool        found;
+        uint64_t    number;
     } cases[] = {
-        { "pubmed26n1334.xml.gz", true, 1334 }, { "medline16n0902.xml", true, 902 }, { "pubmed_no_rows.xml", false, 0 },
-        { "a1b22c.v7.xml", true, 22 },          { "x.7", false, 0 },                 { "-", false, 0 },
-        { "n99999999999999999999999.xml", true, UINT64_MAX }, { "0", true, 0 },      { "", false, 0 },
+        {"pubmed26n1334.xml.gz", true, 1334},
+        {"medline16n0902.xml", true, 902},
+        {"pubmed_no_rows.xml", false, 0},
+        {"a1b22c.v7.xml", true, 22},
+        {"x.7", false, 0},
+        {"-", false, 0},
+        {"n99999999999999999999999.xml", true, UINT64_MAX},
+        {"0", true, 0},
+        {"", false, 0},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -740,10 +752,21 @@ static void test_numbers_in_names(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_real_files), TEST(test_rows), TEST(test_section_labels), TEST(test_repeated_records), TEST(test_limit),
-        TEST(test_bad_file_between_good_ones), TEST(test_add), TEST(test_cancelled_on_a_silent_pipe),
-        TEST(test_cancelled_while_classifying), TEST(test_failing_session), TEST(test_closed_early), TEST(test_huge_part),
-        TEST(test_out_of_memory), TEST(test_seen), TEST(test_numbers_in_names),
+        TEST(test_real_files),
+        TEST(test_rows),
+        TEST(test_section_labels),
+        TEST(test_repeated_records),
+        TEST(test_limit),
+        TEST(test_bad_file_between_good_ones),
+        TEST(test_add),
+        TEST(test_cancelled_on_a_silent_pipe),
+        TEST(test_cancelled_while_classifying),
+        TEST(test_failing_session),
+        TEST(test_closed_early),
+        TEST(test_huge_part),
+        TEST(test_out_of_memory),
+        TEST(test_seen),
+        TEST(test_numbers_in_names),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

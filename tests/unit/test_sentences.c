@@ -23,15 +23,15 @@ static const char *data_folder(void) {
     return folder ? folder : "tests/data";
 }
 
-static ade_text text_of(const char *text) { return (ade_text){ text, strlen(text) }; }
+static ade_text text_of(const char *text) { return (ade_text){text, strlen(text)}; }
 
 /* ---- Files of cases ---------------------------------------------------------------------------------------------- */
 
 /* Reads lines up to `end`; the text of each is kept in lines. */
 static int read_block(FILE *file, const char *end, char **lines, int capacity) {
-    char  *line = NULL;
-    size_t size = 0;
-    int    n = 0;
+    char   *line = NULL;
+    size_t  size = 0;
+    int     n = 0;
     ssize_t got;
     while ((got = getline(&line, &size, file)) > 0) {
         if (line[got - 1] == '\n') line[--got] = '\0';
@@ -48,10 +48,10 @@ static int read_block(FILE *file, const char *end, char **lines, int capacity) {
 }
 
 static int check_file(const char *path, int *failures) {
-    FILE *file = fopen(path, "r");
-    char *text[1], *expected[64];
-    int   cases = 0;
-    ade_sentences got = { 0 };
+    FILE         *file = fopen(path, "r");
+    char         *text[1], *expected[64];
+    int           cases = 0;
+    ade_sentences got = {0};
     assert_non_null(file);
     while (read_block(file, "---", text, 1) == 1) {
         int n = read_block(file, "===", expected, 64), wrong;
@@ -96,11 +96,31 @@ static void test_cases(void **state) {
 
 /* Bytes of the white space at p, by a table independent of the splitter's. */
 static size_t white(const char *p, size_t left) {
-    static const char *const all[] = { " ",        "\t",       "\n",       "\v",       "\f",       "\r",      "\xc2\x85",
-                                       "\xc2\xa0", "\xe1\x9a\x80", "\xe2\x80\x80", "\xe2\x80\x81", "\xe2\x80\x82",
-                                       "\xe2\x80\x83", "\xe2\x80\x84", "\xe2\x80\x85", "\xe2\x80\x86", "\xe2\x80\x87",
-                                       "\xe2\x80\x88", "\xe2\x80\x89", "\xe2\x80\x8a", "\xe2\x80\xa8", "\xe2\x80\xa9",
-                                       "\xe2\x80\xaf", "\xe2\x81\x9f", "\xe3\x80\x80" };
+    static const char *const all[] = {" ",
+                                      "\t",
+                                      "\n",
+                                      "\v",
+                                      "\f",
+                                      "\r",
+                                      "\xc2\x85",
+                                      "\xc2\xa0",
+                                      "\xe1\x9a\x80",
+                                      "\xe2\x80\x80",
+                                      "\xe2\x80\x81",
+                                      "\xe2\x80\x82",
+                                      "\xe2\x80\x83",
+                                      "\xe2\x80\x84",
+                                      "\xe2\x80\x85",
+                                      "\xe2\x80\x86",
+                                      "\xe2\x80\x87",
+                                      "\xe2\x80\x88",
+                                      "\xe2\x80\x89",
+                                      "\xe2\x80\x8a",
+                                      "\xe2\x80\xa8",
+                                      "\xe2\x80\xa9",
+                                      "\xe2\x80\xaf",
+                                      "\xe2\x81\x9f",
+                                      "\xe3\x80\x80"};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (left >= strlen(all[i]) && !memcmp(p, all[i], strlen(all[i]))) return strlen(all[i]);
     return 0;
@@ -108,7 +128,7 @@ static size_t white(const char *p, size_t left) {
 
 static void check_properties(const char *text, size_t size, ade_sentences *s) {
     size_t at = 0, n;
-    assert_int_equal(ade__sentences_split((ade_text){ text, size }, s), ADE_OK);
+    assert_int_equal(ade__sentences_split((ade_text){text, size}, s), ADE_OK);
     for (size_t i = 0; i <= s->n; i++) {
         const size_t start = i < s->n ? s->spans[i].start : size;
         while (at < start) { /* only white space lies between sentences */
@@ -127,17 +147,57 @@ static void check_properties(const char *text, size_t size, ade_sentences *s) {
 }
 
 static void test_random_text(void **state) {
-    static const char *const pieces[] = { ".",  "!",   "?",  ")",  "(",  "[",   "]",    "\"", "'",   " ",   " ",       " ",
-                                          "\n", "e.g", "A",  "al", "vs", "Fig", "i.v",  "2",  "The", "the", "\xc2\xa0", "x",
-                                          "^(", "1,",  "-",  "No", "B",  "p53", "\xe2\x80\xa6", "\xce\xb1", "\xe2\x80\x89",
-                                          "\xf0\x9f\x98\x80", "\xe2\x80\x9d", "\xc2\xab", "\t", "Dr", "hepatitis", "",
-                                          "\xe2\x80\x9c", "\xc3\x89", "mg", "..", "0" };
-    ade_sentences s = { 0 };
-    char     text[512];
-    uint32_t seed = 12345;
+    static const char *const pieces[] = {".",
+                                         "!",
+                                         "?",
+                                         ")",
+                                         "(",
+                                         "[",
+                                         "]",
+                                         "\"",
+                                         "'",
+                                         " ",
+                                         " ",
+                                         " ",
+                                         "\n",
+                                         "e.g",
+                                         "A",
+                                         "al",
+                                         "vs",
+                                         "Fig",
+                                         "i.v",
+                                         "2",
+                                         "The",
+                                         "the",
+                                         "\xc2\xa0",
+                                         "x",
+                                         "^(",
+                                         "1,",
+                                         "-",
+                                         "No",
+                                         "B",
+                                         "p53",
+                                         "\xe2\x80\xa6",
+                                         "\xce\xb1",
+                                         "\xe2\x80\x89",
+                                         "\xf0\x9f\x98\x80",
+                                         "\xe2\x80\x9d",
+                                         "\xc2\xab",
+                                         "\t",
+                                         "Dr",
+                                         "hepatitis",
+                                         "",
+                                         "\xe2\x80\x9c",
+                                         "\xc3\x89",
+                                         "mg",
+                                         "..",
+                                         "0"};
+    ade_sentences            s = {0};
+    char                     text[512];
+    uint32_t                 seed = 12345;
     (void)state;
     for (int round = 0; round < 30000; round++) {
-        size_t size = 0;
+        size_t    size = 0;
         const int count = round % 60;
         for (int i = 0; i < count; i++) {
             seed = seed * 1664525u + 1013904223u;
@@ -155,20 +215,20 @@ static void test_random_text(void **state) {
 }
 
 static void test_empty(void **state) {
-    ade_sentences s = { 0 };
+    ade_sentences s = {0};
     (void)state;
-    assert_int_equal(ade__sentences_split((ade_text){ NULL, 0 }, &s), ADE_OK);
+    assert_int_equal(ade__sentences_split((ade_text){NULL, 0}, &s), ADE_OK);
     assert_int_equal(s.n, 0);
     assert_int_equal(ade__sentences_split(text_of(" \t\n\xc2\xa0 "), &s), ADE_OK);
     assert_int_equal(s.n, 0);
-    assert_int_equal(ade__sentences_split((ade_text){ "x", (size_t)UINT32_MAX + 1 }, &s), ADE_BAD_INPUT);
+    assert_int_equal(ade__sentences_split((ade_text){"x", (size_t)UINT32_MAX + 1}, &s), ADE_BAD_INPUT);
     assert_non_null(strstr(ade_last_error(), "4 GiB"));
     ade__sentences_free(&s);
     ade__sentences_free(NULL);
 }
 
 static void test_out_of_memory(void **state) {
-    ade_sentences s = { 0 };
+    ade_sentences s = {0};
     (void)state;
     ade__alloc_fail_at(0);
     ade_status status = ade__sentences_split(text_of("One. Two."), &s);
@@ -182,24 +242,24 @@ static void test_out_of_memory(void **state) {
 static void test_explain(void **state) {
     static const struct {
         const char *text, *rule;
-        size_t at;
-        int    boundary;
+        size_t      at;
+        int         boundary;
     } cases[] = {
-        { "He died. She left.", "capital or digit", 7, 1 },
-        { "Drugs, e.g. Aspirin, help.", "never final", 10, 0 },
-        { "See Fig. 2 for it.", "before number", 7, 0 },
-        { "Seen by Wu et al. Naranjo.", "before name", 16, 0 },
-        { "Of E. coli.", "small letter", 4, 0 },
-        { "With E. Coli.", "single letter", 6, 0 },
-        { "It hurt (A. Smith 1999) a lot.", "inside brackets", 10, 0 },
-        { "1. The first.", "enumerator", 1, 0 },
-        { "He died. She left.", NULL, 3, 0 },
-        { "He died. She left.", NULL, 17, 0 }, /* the end of the text is no question */
-        { "p < .05 is", NULL, 4, 0 },
+        {"He died. She left.", "capital or digit", 7, 1},
+        {"Drugs, e.g. Aspirin, help.", "never final", 10, 0},
+        {"See Fig. 2 for it.", "before number", 7, 0},
+        {"Seen by Wu et al. Naranjo.", "before name", 16, 0},
+        {"Of E. coli.", "small letter", 4, 0},
+        {"With E. Coli.", "single letter", 6, 0},
+        {"It hurt (A. Smith 1999) a lot.", "inside brackets", 10, 0},
+        {"1. The first.", "enumerator", 1, 0},
+        {"He died. She left.", NULL, 3, 0},
+        {"He died. She left.", NULL, 17, 0}, /* the end of the text is no question */
+        {"p < .05 is", NULL, 4, 0},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        int boundary = -1;
+        int         boundary = -1;
         const char *rule = ade__sentences_explain(text_of(cases[i].text), cases[i].at, &boundary);
         if (cases[i].rule)
             assert_string_equal(rule, cases[i].rule);
@@ -211,17 +271,18 @@ static void test_explain(void **state) {
 
 /* Quadratic behaviour would take minutes here, also under a sanitizer. */
 static void test_linear_time(void **state) {
-    static const char *const units[] = { ".", "(", ". ", ". (", ".)", "(. ", "a. B ", ".[1 ", " ", "A. ", "\xe2\x80\x9c. " };
-    const size_t size = 2000000;
-    ade_sentences s = { 0 };
+    static const char *const units[] = {".",    "(", ". ",  ". (",           ".)", "(. ", "a. B ",
+                                        ".[1 ", " ", "A. ", "\xe2\x80\x9c. "};
+    const size_t             size = 2000000;
+    ade_sentences            s = {0};
     (void)state;
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-        char *text = malloc(size);
+        char        *text = malloc(size);
         const size_t unit = strlen(units[i]);
         for (size_t at = 0; at < size; at++) text[at] = units[i][at % unit];
         const size_t whole = size / unit * unit;
-        clock_t before = clock();
-        assert_int_equal(ade__sentences_split((ade_text){ text, whole }, &s), ADE_OK);
+        clock_t      before = clock();
+        assert_int_equal(ade__sentences_split((ade_text){text, whole}, &s), ADE_OK);
         assert_true((double)(clock() - before) / CLOCKS_PER_SEC < 10);
         free(text);
     }
@@ -236,7 +297,7 @@ typedef struct sentence {
 
 static int by_pmid_then_text(const void *a, const void *b) {
     const sentence *x = a, *y = b;
-    int order = strcmp(x->pmid, y->pmid);
+    int             order = strcmp(x->pmid, y->pmid);
     return order ? order : strcmp(x->text, y->text);
 }
 
@@ -252,7 +313,7 @@ static size_t read_corpus(const char *folder, sentence *out, size_t capacity) {
             assert_non_null(text);
             if (kind) text += strlen("NEG ");
             assert_true(n < capacity);
-            out[n++] = (sentence){ strdup(pmid), strdup(text) };
+            out[n++] = (sentence){strdup(pmid), strdup(text)};
         }
         fclose(file);
     }
@@ -266,13 +327,13 @@ static void test_ade_corpus(void **state) {
     const char *folder = getenv("ADE_SHARED_DATA");
     (void)state;
     if (!folder) skip();
-    const size_t capacity = 40000;
-    sentence *all = calloc(capacity, sizeof *all);
-    char     *document = malloc(1 << 20);
-    char     *gold = malloc(1 << 20);
-    const size_t n = read_corpus(folder, all, capacity);
-    size_t documents = 0, right = 0, extra = 0, missed = 0;
-    ade_sentences s = { 0 };
+    const size_t  capacity = 40000;
+    sentence     *all = calloc(capacity, sizeof *all);
+    char         *document = malloc(1 << 20);
+    char         *gold = malloc(1 << 20);
+    const size_t  n = read_corpus(folder, all, capacity);
+    size_t        documents = 0, right = 0, extra = 0, missed = 0;
+    ade_sentences s = {0};
     qsort(all, n, sizeof *all, by_pmid_then_text);
     for (size_t i = 0; i < n;) {
         size_t size = 0, first = i;
@@ -287,7 +348,7 @@ static void test_ade_corpus(void **state) {
             size += strlen(all[i].text);
         }
         documents++;
-        assert_int_equal(ade__sentences_split((ade_text){ document, size }, &s), ADE_OK);
+        assert_int_equal(ade__sentences_split((ade_text){document, size}, &s), ADE_OK);
         for (size_t k = 0; k + 1 < s.n; k++) {
             if (gold[s.spans[k].end] == 1)
                 right++;

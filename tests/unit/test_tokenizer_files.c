@@ -13,12 +13,14 @@ static const ade_log       LOG = {keep_log, NULL};
 
 static const char TOKENIZER[] =
     "{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,\"added_tokens\":["
-    "{\"id\":0,\"content\":\"[PAD]\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":true},"
+    "{\"id\":0,\"content\":\"[PAD]\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,"
+    "\"special\":true},"
     "{\"id\":1,\"content\":\"[UNK]\",\"special\":true},{\"id\":2,\"content\":\"[CLS]\",\"special\":true},"
     "{\"id\":3,\"content\":\"[SEP]\",\"special\":true},{\"id\":4,\"content\":\"[MASK]\",\"special\":true}],"
     "\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_chars\":true,"
     "\"strip_accents\":null,\"lowercase\":true},\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},"
-    "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"[CLS]\",\"type_id\":0}},"
+    "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"[CLS]\",\"type_id\":0}"
+    "},"
     "{\"Sequence\":{\"id\":\"A\",\"type_id\":0}},{\"SpecialToken\":{\"id\":\"[SEP]\",\"type_id\":0}}],\"pair\":[],"
     "\"special_tokens\":{\"[CLS]\":{\"id\":\"[CLS]\",\"ids\":[2],\"tokens\":[\"[CLS]\"]},"
     "\"[SEP]\":{\"id\":\"[SEP]\",\"ids\":[3],\"tokens\":[\"[SEP]\"]}}},\"decoder\":{\"type\":\"WordPiece\"},"
@@ -64,9 +66,11 @@ static const char *ids(const char *text) {
     ade_encoding           encoding;
     size_t                 at = 0;
     assert_int_equal(ade__tokenizer_scratch_new(files.tokenizer, &scratch), ADE_OK);
-    ade_status status = ade__tokenizer_encode(files.tokenizer, scratch, (ade_text){text, strlen(text)}, &options, &encoding);
+    ade_status status =
+        ade__tokenizer_encode(files.tokenizer, scratch, (ade_text){text, strlen(text)}, &options, &encoding);
     list[0] = '\0';
-    if (status != ADE_OK) snprintf(list, sizeof list, "%s", ade_status_name(status));
+    if (status != ADE_OK)
+        snprintf(list, sizeof list, "%s", ade_status_name(status));
     else
         for (size_t i = 0; i < encoding.n; i++)
             at += (size_t)snprintf(list + at, sizeof list - at, "%s%d", i ? " " : "", (int)encoding.ids[i]);
@@ -121,8 +125,10 @@ static void test_casing(void **state) {
         assert_string_equal(ids("\xc3\xa9"), ROWS[i].lowercase ? "2 9 3" : "2 8 3");
         assert_string_equal(files.source, ROWS[i].there ? "tokenizer.json" : "vocab.txt");
         if (!strstr(files.casing_reason, ROWS[i].reason)) fail_msg("row %zu: %s", i, files.casing_reason);
-        if (ROWS[i].lowercase) assert_non_null(strstr(logged, "have capitals"));
-        else assert_string_equal(logged, "");
+        if (ROWS[i].lowercase)
+            assert_non_null(strstr(logged, "have capitals"));
+        else
+            assert_string_equal(logged, "");
         ade__tokenizer_files_clear(&files);
     }
 }
@@ -138,7 +144,8 @@ static void test_class_of_config_json(void **state) {
     must_read();
     assert_true(files.lowercase);
     ade__tokenizer_files_clear(&files);
-    static const char *const OTHERS[] = {"RobertaTokenizer", "BertJapaneseTokenizer", "AlbertTokenizerFast", "Fast", ""};
+    static const char *const OTHERS[] = {"RobertaTokenizer", "BertJapaneseTokenizer", "AlbertTokenizerFast", "Fast",
+                                         ""};
     for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++) {
         char config[100];
         snprintf(config, sizeof config, "{\"tokenizer_class\":\"%s\"}", OTHERS[i]);
@@ -214,8 +221,7 @@ static void test_other_switches(void **state) {
 static void test_vocab_txt(void **state) {
     (void)state;
     static const char *const SAME[] = {
-        VOCAB,
-        "[PAD]\r\n[UNK]\r\n[CLS]\r\n[SEP]\r\n[MASK]\r\na\r\nb\r\nA\r\n\xc3\xa9\r\ne\r\n##b\r\n",
+        VOCAB, "[PAD]\r\n[UNK]\r\n[CLS]\r\n[SEP]\r\n[MASK]\r\na\r\nb\r\nA\r\n\xc3\xa9\r\ne\r\n##b\r\n",
         "[PAD]\r[UNK]\r[CLS]\r[SEP]\r[MASK]\ra\rb\rA\r\xc3\xa9\re\r##b",
         "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\nA\n\xc3\xa9\ne\n##b", /* no final line feed */
     };
@@ -289,7 +295,8 @@ static void test_tokenizer_json(void **state) {
         {"\"e\":9", "\"e\":8", ADE_BAD_MODEL, "same id"},
         {"\"e\":9", "\"b\":9", ADE_BAD_MODEL, "invalid JSON"},
         {"\"unk_token\":\"[UNK]\"", "\"unk_token\":1", ADE_BAD_MODEL, "unk_token"},
-        {"\"continuing_subword_prefix\":\"##\"", "\"continuing_subword_prefix\":1", ADE_BAD_MODEL, "continuing_subword"},
+        {"\"continuing_subword_prefix\":\"##\"", "\"continuing_subword_prefix\":1", ADE_BAD_MODEL,
+         "continuing_subword"},
         {"\"max_input_chars_per_word\":100", "\"max_input_chars_per_word\":-1", ADE_BAD_MODEL, "max_input_chars"},
         {"\"clean_text\":true", "\"clean_text\":1", ADE_BAD_MODEL, "clean_text"},
         {"{\"id\":1,\"content\":\"[UNK]\"", "{\"id\":1,\"contents\":\"[UNK]\"", ADE_BAD_MODEL, "content"},
@@ -312,7 +319,8 @@ static void test_tokenizer_json(void **state) {
     /* truncation and padding are ignored and reported */
     make_edited("\"truncation\":null,\"padding\":null",
                 "\"truncation\":{\"direction\":\"Right\",\"max_length\":4,\"strategy\":\"LongestFirst\",\"stride\":0},"
-                "\"padding\":{\"strategy\":\"BatchLongest\"}", "{\"do_lower_case\":false}");
+                "\"padding\":{\"strategy\":\"BatchLongest\"}",
+                "{\"do_lower_case\":false}");
     must_read();
     assert_string_equal(ids("a b a b a"), "2 5 6 5 6 5 3");
     assert_non_null(strstr(logged, "truncation (max_length 4) is ignored"));
@@ -326,9 +334,15 @@ static void test_max_length(void **state) {
         const char *config;
         int32_t     expected;
     } ROWS[] = {
-        {"{}", 0}, {"{\"model_max_length\":128}", 128}, {"{\"model_max_length\":512.0}", 512},
-        {"{\"model_max_length\":1000000000000000019884624838656}", 0}, {"{\"model_max_length\":1e30}", 0},
-        {"{\"model_max_length\":null}", 0}, {"{\"max_len\":64}", 64}, {"{\"max_len\":64,\"model_max_length\":32}", 32},
+        {"{}", 0},
+        {"{\"model_max_length\":128}", 128},
+        {"{\"model_max_length\":512.0}", 512},
+        {"{\"model_max_length\":100000}", 100000},
+        {"{\"model_max_length\":1000000000000000019884624838656}", 0},
+        {"{\"model_max_length\":1e30}", 0},
+        {"{\"model_max_length\":null}", 0},
+        {"{\"max_len\":64}", 64},
+        {"{\"max_len\":64,\"model_max_length\":32}", 32},
     };
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
         make(NULL, ROWS[i].config, VOCAB);
@@ -383,6 +397,14 @@ static void test_added_tokens(void **state) {
     must_read(); /* normalized = true by default for a token that is not special: the casing does not matter */
     assert_string_equal(ids("<d> <D>"), "2 15 15 3");
     ade__tokenizer_files_clear(&files);
+    /* declared twice: a special token stays one that is looked for in the raw text */
+    make(NULL, NULL, VOCAB);
+    write_text("added_tokens.json", "{\"<D>\":15}");
+    write_text("special_tokens_map.json",
+               "{\"additional_special_tokens\":[{\"content\":\"<D>\",\"normalized\":true}]}");
+    must_read();
+    assert_string_equal(ids("<d> <D>"), "2 12 1 14 15 3");
+    ade__tokenizer_files_clear(&files);
     /* a declared id that the vocabulary contradicts */
     make(NULL, "{\"added_tokens_decoder\":{\"99\":{\"content\":\"<x>\"},\"3\":{\"content\":\"a\"}}}", VOCAB);
     must_read();
@@ -401,10 +423,15 @@ static void test_added_tokens(void **state) {
     assert_int_equal(ade__tokenizer_size(files.tokenizer), 30);
     ade__tokenizer_files_clear(&files);
     static const char *const WRONG[] = {
-        "{\"added_tokens_decoder\":[]}", "{\"added_tokens_decoder\":{\"x\":{\"content\":\"a\"}}}",
-        "{\"added_tokens_decoder\":{\"-1\":{\"content\":\"a\"}}}", "{\"added_tokens_decoder\":{\"1\":\"a\"}}",
-        "{\"added_tokens_decoder\":{\"1\":{\"content\":1}}}", "{\"added_tokens_decoder\":{\"1\":{\"content\":\"a\",\"lstrip\":1}}}",
-        "{\"additional_special_tokens\":\"a\"}", "{\"additional_special_tokens\":[1]}", "{\"mask_token\":1}",
+        "{\"added_tokens_decoder\":[]}",
+        "{\"added_tokens_decoder\":{\"x\":{\"content\":\"a\"}}}",
+        "{\"added_tokens_decoder\":{\"-1\":{\"content\":\"a\"}}}",
+        "{\"added_tokens_decoder\":{\"1\":\"a\"}}",
+        "{\"added_tokens_decoder\":{\"1\":{\"content\":1}}}",
+        "{\"added_tokens_decoder\":{\"1\":{\"content\":\"a\",\"lstrip\":1}}}",
+        "{\"additional_special_tokens\":\"a\"}",
+        "{\"additional_special_tokens\":[1]}",
+        "{\"mask_token\":1}",
         "{\"mask_token\":{}}",
     };
     for (size_t i = 0; i < sizeof WRONG / sizeof *WRONG; i++) {
@@ -421,7 +448,8 @@ static void test_added_tokens(void **state) {
 static void test_renamed_specials(void **state) {
     (void)state;
     static const char RENAMED[] = "<pad>\n<unk>\n<s>\n</s>\n<mask>\na\n";
-    make(NULL, "{\"unk_token\":\"<unk>\",\"cls_token\":{\"content\":\"<s>\"},\"sep_token\":\"</s>\",\"pad_token\":\"<pad>\"}",
+    make(NULL,
+         "{\"unk_token\":\"<unk>\",\"cls_token\":{\"content\":\"<s>\"},\"sep_token\":\"</s>\",\"pad_token\":\"<pad>\"}",
          RENAMED);
     must_read();
     assert_string_equal(ids("a q"), "2 5 1 3");
@@ -429,8 +457,9 @@ static void test_renamed_specials(void **state) {
     ade__tokenizer_files_clear(&files);
     /* special_tokens_map.json goes before tokenizer_config.json */
     make(NULL, "{\"unk_token\":\"[UNK]\",\"mask_token\":\"a\"}", RENAMED);
-    write_text("special_tokens_map.json", "{\"unk_token\":\"<unk>\",\"cls_token\":\"<s>\",\"mask_token\":\"<mask>\","
-                                          "\"sep_token\":{\"content\":\"</s>\"},\"pad_token\":{\"content\":\"<pad>\"}}");
+    write_text("special_tokens_map.json",
+               "{\"unk_token\":\"<unk>\",\"cls_token\":\"<s>\",\"mask_token\":\"<mask>\","
+               "\"sep_token\":{\"content\":\"</s>\"},\"pad_token\":{\"content\":\"<pad>\"}}");
     must_read();
     assert_string_equal(ids("a<mask>q"), "2 5 4 1 3");
     ade__tokenizer_files_clear(&files);

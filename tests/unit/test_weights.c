@@ -11,20 +11,26 @@
 
 enum { H = 4, HEADS = 2, F = 3, LAYERS = 2, V = 7, P = 5, Y = 2, C = 3 };
 
-static const ade_model_config CONFIG = {.vocab_size = V, .hidden_size = H, .n_layers = LAYERS, .n_heads = HEADS,
-                                        .intermediate_size = F, .max_positions = P, .type_vocab_size = Y, .n_labels = C};
+static const ade_model_config CONFIG = {.vocab_size = V,
+                                        .hidden_size = H,
+                                        .n_layers = LAYERS,
+                                        .n_heads = HEADS,
+                                        .intermediate_size = F,
+                                        .max_positions = P,
+                                        .type_vocab_size = Y,
+                                        .n_labels = C};
 static const ade_log          LOG = {keep_log, NULL};
 
 /* How the checkpoint to be written differs from a plain one. */
 typedef struct variant {
-    const char *module, *bert;       /* NULL: "", "bert." */
-    bool        old_names;           /* LayerNorm.gamma and beta */
-    const char *dtype;               /* NULL: F32 */
-    const char *omit;                /* this tensor (its plain name) is left out */
-    const char *change;              /* this one has .. */
+    const char *module, *bert; /* NULL: "", "bert." */
+    bool        old_names;     /* LayerNorm.gamma and beta */
+    const char *dtype;         /* NULL: F32 */
+    const char *omit;          /* this tensor (its plain name) is left out */
+    const char *change;        /* this one has .. */
     const char *changed_dtype, *changed_shape;
     size_t      changed_size;
-    const char *extra[8];            /* further tensors, each one F32 */
+    const char *extra[8]; /* further tensors, each one F32 */
 } variant;
 
 static char   header[65536];
@@ -43,16 +49,20 @@ static void put_weight(const variant *v, bool in_encoder, const char *base, size
     char        name[200], shape[64];
     const char *dtype = v->dtype ? v->dtype : "F32";
     if (v->omit && !strcmp(v->omit, base)) return;
-    snprintf(name, sizeof name, "%s%s%s", v->module ? v->module : "", in_encoder ? (v->bert ? v->bert : "bert.") : "", base);
+    snprintf(name, sizeof name, "%s%s%s", v->module ? v->module : "", in_encoder ? (v->bert ? v->bert : "bert.") : "",
+             base);
     char *norm = strstr(name, "LayerNorm.");
     if (v->old_names && norm) strcpy(norm + 10, norm[10] == 'w' ? "gamma" : "beta");
-    if (columns) snprintf(shape, sizeof shape, "%zu,%zu", rows, columns);
-    else snprintf(shape, sizeof shape, "%zu", rows);
+    if (columns)
+        snprintf(shape, sizeof shape, "%zu,%zu", rows, columns);
+    else
+        snprintf(shape, sizeof shape, "%zu", rows);
     size_t size = rows * (columns ? columns : 1) * size_of_dtype(dtype);
     if (v->change && !strcmp(v->change, base))
         put(name, v->changed_dtype ? v->changed_dtype : dtype, v->changed_shape ? v->changed_shape : shape,
             v->changed_size ? v->changed_size : size);
-    else put(name, dtype, shape, size);
+    else
+        put(name, dtype, shape, size);
 }
 
 static void put_linear(const variant *v, bool in_encoder, const char *prefix, size_t out, size_t in) {
@@ -67,9 +77,14 @@ static ade_tensor_set *make(const variant *v) {
     static const struct {
         const char *name;
         size_t      out, in;
-    } LAYER[] = {{"attention.self.query", H, H},     {"attention.self.key", H, H},    {"attention.self.value", H, H},
-                 {"attention.output.dense", H, H},   {"attention.output.LayerNorm", H, 0},
-                 {"intermediate.dense", F, H},       {"output.dense", H, F},          {"output.LayerNorm", H, 0}};
+    } LAYER[] = {{"attention.self.query", H, H},
+                 {"attention.self.key", H, H},
+                 {"attention.self.value", H, H},
+                 {"attention.output.dense", H, H},
+                 {"attention.output.LayerNorm", H, 0},
+                 {"intermediate.dense", F, H},
+                 {"output.dense", H, F},
+                 {"output.LayerNorm", H, 0}};
     char name[200];
     header[0] = '{';
     header_size = 1;
@@ -107,10 +122,11 @@ static ade_status map_weights(const variant *v, ade_tensor_set **set) {
     return status;
 }
 
-static const uint64_t PARAMETERS = (V + P + Y + 2) * H + LAYERS * (4 * (H * H + H) + 4 * H + F * H + F + H * F + H) + H * H +
-                                   H + C * H + C;
+static const uint64_t PARAMETERS =
+    (V + P + Y + 2) * H + LAYERS * (4 * (H * H + H) + 4 * H + F * H + F + H * F + H) + H * H + H + C * H + C;
 
-static void check_spelling(const variant *v, const char *word, const char *norm, const char *query, const char *classifier) {
+static void check_spelling(const variant *v, const char *word, const char *norm, const char *query,
+                           const char *classifier) {
     ade_tensor_set *set;
     if (map_weights(v, &set) != ADE_OK) fail_msg("%s", ade_last_error());
     assert_string_equal(map.word->name, word);
@@ -140,7 +156,8 @@ static void test_spellings(void **state) {
                    "module.bert.encoder.layer.1.attention.output.LayerNorm.weight",
                    "module.bert.encoder.layer.1.attention.self.query.weight", "module.classifier.weight");
     check_spelling(&(variant){.module = "module.", .bert = "", .old_names = true, .dtype = "F64"},
-                   "module.embeddings.word_embeddings.weight", "module.encoder.layer.1.attention.output.LayerNorm.gamma",
+                   "module.embeddings.word_embeddings.weight",
+                   "module.encoder.layer.1.attention.output.LayerNorm.gamma",
                    "module.encoder.layer.1.attention.self.query.weight", "module.classifier.weight");
 }
 
@@ -155,14 +172,22 @@ static void test_every_weight(void **state) {
             const ade_tensor *tensor;
             const char       *name;
         } ROWS[] = {
-            {t->q_w, "attention.self.query.weight"},      {t->q_b, "attention.self.query.bias"},
-            {t->k_w, "attention.self.key.weight"},        {t->k_b, "attention.self.key.bias"},
-            {t->v_w, "attention.self.value.weight"},      {t->v_b, "attention.self.value.bias"},
-            {t->attn_out_w, "attention.output.dense.weight"}, {t->attn_out_b, "attention.output.dense.bias"},
-            {t->attn_ln_w, "attention.output.LayerNorm.weight"}, {t->attn_ln_b, "attention.output.LayerNorm.bias"},
-            {t->ffn_in_w, "intermediate.dense.weight"},   {t->ffn_in_b, "intermediate.dense.bias"},
-            {t->ffn_out_w, "output.dense.weight"},        {t->ffn_out_b, "output.dense.bias"},
-            {t->ffn_ln_w, "output.LayerNorm.weight"},     {t->ffn_ln_b, "output.LayerNorm.bias"},
+            {t->q_w, "attention.self.query.weight"},
+            {t->q_b, "attention.self.query.bias"},
+            {t->k_w, "attention.self.key.weight"},
+            {t->k_b, "attention.self.key.bias"},
+            {t->v_w, "attention.self.value.weight"},
+            {t->v_b, "attention.self.value.bias"},
+            {t->attn_out_w, "attention.output.dense.weight"},
+            {t->attn_out_b, "attention.output.dense.bias"},
+            {t->attn_ln_w, "attention.output.LayerNorm.weight"},
+            {t->attn_ln_b, "attention.output.LayerNorm.bias"},
+            {t->ffn_in_w, "intermediate.dense.weight"},
+            {t->ffn_in_b, "intermediate.dense.bias"},
+            {t->ffn_out_w, "output.dense.weight"},
+            {t->ffn_out_b, "output.dense.bias"},
+            {t->ffn_ln_w, "output.LayerNorm.weight"},
+            {t->ffn_ln_b, "output.LayerNorm.bias"},
         };
         for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
             char name[200];
@@ -191,18 +216,24 @@ static void refuse(const variant *v, ade_status status, const char *words, const
 
 static void test_refused(void **state) {
     (void)state;
-    static const char *const ALL[] = {"embeddings.word_embeddings.weight", "embeddings.position_embeddings.weight",
-                                      "embeddings.token_type_embeddings.weight", "embeddings.LayerNorm.bias",
-                                      "encoder.layer.1.attention.self.key.bias", "encoder.layer.0.output.LayerNorm.weight",
-                                      "pooler.dense.weight", "classifier.weight", "classifier.bias"};
+    static const char *const ALL[] = {"embeddings.word_embeddings.weight",
+                                      "embeddings.position_embeddings.weight",
+                                      "embeddings.token_type_embeddings.weight",
+                                      "embeddings.LayerNorm.bias",
+                                      "encoder.layer.1.attention.self.key.bias",
+                                      "encoder.layer.0.output.LayerNorm.weight",
+                                      "pooler.dense.weight",
+                                      "classifier.weight",
+                                      "classifier.bias"};
     for (size_t i = 0; i < sizeof ALL / sizeof *ALL; i++) {
         refuse(&(variant){.omit = ALL[i]}, ADE_BAD_MODEL, ALL[i], i < 6 ? "download" : "fine-tune");
         refuse(&(variant){.change = ALL[i], .changed_shape = "1,2,3", .changed_size = 24}, ADE_BAD_MODEL, ALL[i],
                "[1, 2, 3]");
     }
-    refuse(&(variant){.change = "classifier.weight", .changed_shape = "2,4", .changed_size = 32}, ADE_BAD_MODEL, "[2, 4]",
-           "[3, 4]");
-    refuse(&(variant){.change = "classifier.bias", .changed_shape = "2", .changed_size = 8}, ADE_BAD_MODEL, "[2]", "[3]");
+    refuse(&(variant){.change = "classifier.weight", .changed_shape = "2,4", .changed_size = 32}, ADE_BAD_MODEL,
+           "[2, 4]", "[3, 4]");
+    refuse(&(variant){.change = "classifier.bias", .changed_shape = "2", .changed_size = 8}, ADE_BAD_MODEL, "[2]",
+           "[3]");
     refuse(&(variant){.change = "pooler.dense.bias", .changed_shape = "4,1"}, ADE_BAD_MODEL, "[4, 1]", "[4]");
 }
 
@@ -215,7 +246,8 @@ static void test_types(void **state) {
         refuse(&(variant){.change = "pooler.dense.bias", .changed_dtype = TYPES[i], .changed_size = SIZES[i]},
                ADE_UNSUPPORTED, "pooler.dense.bias", TYPES[i]);
     assert_int_equal(
-        map_weights(&(variant){.change = "pooler.dense.bias", .changed_dtype = "F16", .changed_size = 8}, &set), ADE_OK);
+        map_weights(&(variant){.change = "pooler.dense.bias", .changed_dtype = "F16", .changed_size = 8}, &set),
+        ADE_OK);
     assert_string_equal(map.weights_type, "mixed");
     ade__weights_clear(&map);
     ade__tensors_close(set);
@@ -228,7 +260,8 @@ static void test_unused(void **state) {
     assert_string_equal(logged, "");
     ade__weights_clear(&map);
     ade__tensors_close(set);
-    assert_int_equal(map_weights(&(variant){.extra = {"cls.a", "cls.b", "cls.c", "cls.d", "cls.e", "cls.f"}}, &set), ADE_OK);
+    assert_int_equal(map_weights(&(variant){.extra = {"cls.a", "cls.b", "cls.c", "cls.d", "cls.e", "cls.f"}}, &set),
+                     ADE_OK);
     assert_non_null(strstr(logged, "warning: 6 tensors"));
     assert_non_null(strstr(logged, "cls.a, cls.b, cls.c, cls.d, cls.e, .."));
     assert_null(strstr(logged, "cls.f"));
@@ -267,8 +300,14 @@ static void test_out_of_memory(void **state) {
 /* ---- Values ------------------------------------------------------------------------------------------------------ */
 
 static ade_tensor tensor_of(ade_dtype_st dtype, const void *data, size_t n, size_t size) {
-    return (ade_tensor){.name = "t", .dtype_name = "X", .dtype = dtype, .rank = 1, .shape = {(int64_t)n}, .data = data,
-                        .size = n * size, .file = "f"};
+    return (ade_tensor){.name = "t",
+                        .dtype_name = "X",
+                        .dtype = dtype,
+                        .rank = 1,
+                        .shape = {(int64_t)n},
+                        .data = data,
+                        .size = n * size,
+                        .file = "f"};
 }
 
 /* All 65,536 values of a 16-bit type, at each of two alignments, against the exact reference in fp16.h. */
@@ -327,13 +366,21 @@ static void test_singles_and_doubles(void **state) {
     static const struct {
         double      value;
         const char *words; /* NULL: fine */
-    } ROWS[] = {{3.4028234663852886e38, NULL}, {-3.4028234663852886e38, NULL}, {0x1.fffffefffffffp127, NULL},
-                {0x1.ffffffp127, "too large"}, {-1e39, "too large"}, {1e-300, NULL}, {NAN, "NaN"}, {INFINITY, "infinity"}};
+    } ROWS[] = {{3.4028234663852886e38, NULL},
+                {-3.4028234663852886e38, NULL},
+                {0x1.fffffefffffffp127, NULL},
+                {0x1.ffffffp127, "too large"},
+                {-1e39, "too large"},
+                {1e-300, NULL},
+                {NAN, "NaN"},
+                {INFINITY, "infinity"}};
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
         ade_tensor tensor = tensor_of(ADE_ST_F64, &ROWS[i].value, 1, 8);
         assert_int_equal(ade__tensor_to_f32(&tensor, out), ROWS[i].words ? ADE_BAD_MODEL : ADE_OK);
-        if (ROWS[i].words) assert_error_has(ROWS[i].words);
-        else assert_true(isfinite(out[0]));
+        if (ROWS[i].words)
+            assert_error_has(ROWS[i].words);
+        else
+            assert_true(isfinite(out[0]));
     }
     static const float BAD[] = {NAN, INFINITY, -INFINITY};
     for (size_t b = 0; b < 3; b++)
