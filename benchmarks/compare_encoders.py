@@ -63,9 +63,9 @@ def work(arguments: argparse.Namespace) -> None:
             contender.use(request["setup"])
             answer = {}
         elif request["do"] == "round":
-            start = time.perf_counter()
+            start, cpu = time.perf_counter(), time.process_time()
             contender.probabilities(texts)
-            answer = {"seconds": time.perf_counter() - start}
+            answer = {"seconds": time.perf_counter() - start, "cpu": time.process_time() - cpu}
         elif request["do"] == "latency":
             seconds = []
             for text in texts[request["first"] : request["first"] + request["count"]]:
@@ -150,15 +150,17 @@ def measure(arguments: argparse.Namespace, threads: int, n_texts: int, n_tokens:
                 "setup": best,
                 "setups_tried": tried,
                 "rounds": [],
+                "cpu_seconds": [],
                 "latency": [],
                 "load": [],
             }
         )
     for number in range(arguments.rounds + 1):  # the first warms up
         for worker, row in zip(workers, rows):
-            seconds = worker.ask("round")["seconds"]
+            answer = worker.ask("round")
             if number:
-                row["rounds"].append(seconds)
+                row["rounds"].append(answer["seconds"])
+                row["cpu_seconds"].append(answer["cpu"])  # more than seconds x threads is impossible; far less: a busy machine
                 row["load"].append(os.getloadavg()[0])
         say("round", number, *(f"{row['rounds'][-1]:.2f}" for row in rows if row["rounds"]))
     # One text at a time: the set-up that shares one batch among the threads.

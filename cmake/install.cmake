@@ -24,4 +24,13 @@ install(DIRECTORY models/ DESTINATION ${MODEL_DIR})
 if(TARGET adesieve_command)
   set_target_properties(adesieve_command PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
   install(TARGETS adesieve_command DESTINATION ${CMAKE_INSTALL_BINDIR})
+  # The manual page and the completions come from the command's own table of options.
+  add_custom_command(OUTPUT adesieve.1 adesieve.bash
+    COMMAND adesieve_command --help-man > adesieve.1
+    COMMAND adesieve_command --help-bash > adesieve.bash
+    DEPENDS adesieve_command VERBATIM)
+  add_custom_target(adesieve_manual ALL DEPENDS adesieve.1 adesieve.bash)
+  install(FILES ${PROJECT_BINARY_DIR}/adesieve.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+  install(FILES ${PROJECT_BINARY_DIR}/adesieve.bash
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME adesieve)
 endif()

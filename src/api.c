@@ -41,6 +41,9 @@ ade_status ade_model_open(const char *folder, const ade_model_options *options, 
     NOT_NULL(folder);
     NOT_NULL(out);
     if (options) ADE_TRY(ade__options_in(&known, sizeof known, options, "ade_model_options"));
+    if (known.reserved)
+        return ade__fail(ADE_INVALID_ARGUMENT, "the reserved member of ade_model_options is %u and must be 0",
+                         (unsigned)known.reserved);
     return ade__model_open(folder, &known, out);
 }
 

@@ -86,6 +86,9 @@ static ade_status check_options(const ade_model *model, ade_session_options *o) 
     if (o->invalid_utf8 != ADE_INVALID_UTF8_ERROR && o->invalid_utf8 != ADE_INVALID_UTF8_REPLACE)
         return ade__fail(ADE_INVALID_ARGUMENT, "invalid_utf8 is %d, none of ade_invalid_utf8's values",
                          (int)o->invalid_utf8);
+    if (o->reserved != 0)
+        return ade__fail(ADE_INVALID_ARGUMENT, "the reserved member of ade_session_options is %d and must be 0",
+                         (int)o->reserved);
     if (o->max_length == 0) o->max_length = model->max_length;
     if (o->threads == 0) o->threads = ade__cpu_count();
     return ADE_OK;

@@ -483,8 +483,10 @@ class Classifier:
 
         Examples
         --------
-        >>> with clf.screen("tests/data/medline", threshold=0.0) as run:  # doctest: +SKIP
-        ...     best = max(run, key=lambda hit: hit.score)
+        >>> with clf.screen("tests/data/medline/pubmed1.xml", all=True) as run:
+        ...     best = max(run, key=lambda row: row.score)
+        >>> best.hit == (best.score >= 0.5), run.stats.files_done
+        (True, 1)
         """
         if isinstance(paths, (str, os.PathLike)):
             paths = [paths]

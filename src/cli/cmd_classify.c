@@ -198,6 +198,7 @@ static int run_classify(classify_run *run, settings *wanted, output *stats) {
     if (status != CLI_OK && status != CLI_PARTIAL && status != CLI_CLOSED) return status;
     finished = output_finish(&run->rows, status != CLI_CLOSED);
     if (finished != CLI_OK && finished != CLI_CLOSED) return finished;
+    if (finished == CLI_CLOSED) status = CLI_CLOSED; /* seen at the last write only */
     if (wanted->stats) {
         finished = engine_write_json(stats, stats_object(run, seconds_now() - start));
         if (finished == CLI_OK) finished = output_finish(stats, 1);

@@ -287,7 +287,7 @@ static int open_screen(screen_run *run) {
     session.log = on_log;
     session.log_user = run;
     options.all = run->wanted->all;
-    options.threshold = (double)(float)run->threshold; /* a score, copied from a row, reaches itself */
+    options.threshold = run->threshold;
     options.no_section_label = run->wanted->no_section_label;
     options.keep_going = !run->wanted->fail_fast;
     options.limit = run->wanted->limit;
@@ -332,6 +332,7 @@ static int run_screen(screen_run *run, const settings *wanted, output *stats) {
     }
     finished = output_finish(&run->rows, status == CLI_OK);
     if (finished != CLI_OK && finished != CLI_CLOSED) return finished;
+    if (finished == CLI_CLOSED) status = CLI_CLOSED; /* seen at the last write only */
     if (status == CLI_OK && finished == CLI_OK) {
         result = ade_screen_confirm(run->screen);
         if (result == ADE_OK) result = ade_screen_get_stats(run->screen, &run->stats);

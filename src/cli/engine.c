@@ -129,8 +129,7 @@ int engine_open_outputs(const settings *wanted, output *rows, output *stats, out
     return status;
 }
 
-/* ---- Statistics ---------------------------------------------------------------------------------------------------
- */
+/* ---- Statistics ---- */
 
 double per_second(double count, double seconds) { return seconds > 1e-9 ? count / seconds : 0; }
 

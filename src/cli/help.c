@@ -95,8 +95,7 @@ void help_command(bytes *out, command_id command) {
 #undef EXIT_TEXT
 }
 
-/* ---- The manual page ----------------------------------------------------------------------------------------------
- */
+/* ---- The manual page ---- */
 
 /* Text for roff: backslashes and hyphens escaped, a leading dot or quote made harmless, a line feed a new paragraph. */
 static void put_roff(bytes *out, const char *text) {
@@ -215,8 +214,7 @@ void help_manual(bytes *out) {
         }
 }
 
-/* ---- Completion for bash ------------------------------------------------------------------------------------------
- */
+/* ---- Completion for bash ---- */
 
 static void put_words(bytes *out, const char *choices) {
     for (; *choices; choices++) put_raw(out, *choices == '|' ? " " : choices, 1);

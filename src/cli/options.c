@@ -100,8 +100,7 @@ static const option_entry *find_option(command_id command, const char *name, siz
     return NULL;
 }
 
-/* ---- Values -------------------------------------------------------------------------------------------------------
- */
+/* ---- Values ---- */
 
 /* Decimal digits and nothing else. */
 static int read_unsigned(const char *text, uint64_t *out) {
@@ -196,8 +195,7 @@ static int store(const option_entry *option, const char *shown, const char *text
     return fail(problem, "'%s' takes %s, not '%.60s'.", shown, option->value, text);
 }
 
-/* ---- The command line ---------------------------------------------------------------------------------------------
- */
+/* ---- The command line ---- */
 
 static int parse_long(command_id command, const char *argument, const char *following, int *used_following,
                       settings *out, usage_problem *problem) {

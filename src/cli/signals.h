@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Ctrl-C and SIGTERM set a flag that every loop and every progress callback reads. A second one kills. */
+ * Ctrl-C and SIGTERM set a flag that every loop and every progress callback reads. A later second one kills. */
 #ifndef CLI_SIGNALS_H
 #define CLI_SIGNALS_H
 

@@ -125,8 +125,7 @@ void texts_close(texts *in) {
 
 uint64_t texts_position(const texts *in) { return input_position(in->source); }
 
-/* ---- Records ------------------------------------------------------------------------------------------------------
- */
+/* ---- Records ---- */
 
 /* Reads more bytes behind those that are there. */
 static texts_result read_more(texts *in, texts_problem *problem) {
@@ -226,8 +225,7 @@ static texts_result next_record(texts *in, int may_wait, size_t *size, size_t *n
     return TEXTS_FULL;
 }
 
-/* ---- The text in a record -----------------------------------------------------------------------------------------
- */
+/* ---- The text in a record ---- */
 
 /* Names line and byte of the first invalid byte of record[from..to), which is in the record at in->line. */
 static texts_result fail_utf8(const texts *in, const char *record, size_t from, size_t to, texts_problem *problem) {

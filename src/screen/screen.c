@@ -68,7 +68,7 @@ ade_status ade__screen_open(ade_model *model, const ade_screen_options *options,
     ade_screen *s = ade__calloc(1, sizeof *s);
     if (!s) return ADE_OUT_OF_MEMORY;
     s->n_labels = model->config.n_labels;
-    s->threshold = options->threshold < 0 ? 0.5 : options->threshold;
+    s->threshold = options->threshold < 0 ? 0.5 : (double)(float)options->threshold; /* a score, copied, reaches itself */
     s->all = options->all != 0;
     s->section_labels = !options->no_section_label;
     s->keep_going = options->keep_going != 0;

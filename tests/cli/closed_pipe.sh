@@ -4,5 +4,5 @@ yes 'Rash after amoxicillin.' | head -3000 >a.txt
 set -o pipefail
 adesieve tokenize a.txt | head -1 | cut -c1-12
 adesieve classify a.txt | head -1 | cut -c1-18
-adesieve screen --all "$DATA/medline/pubmed26n1334.xml.gz" | head -1 | cut -c1-7
+adesieve screen -q --all "$DATA/medline/pubmed26n1334.xml.gz" | head -1 | cut -c1-7
 adesieve screen --help | head -1

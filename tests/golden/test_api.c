@@ -381,7 +381,7 @@ static void test_closed_model(void **state) {
 static void warm(const char *folder, int32_t precision, int32_t threads) {
     char         path[1024];
     golden_rows  rows = golden_rows_read(check_path(path, sizeof path, check_data_dir(), "test.csv"));
-    size_t       n = 1200;
+    size_t       n = 300;
     ade_model   *m = NULL;
     ade_result  *results = malloc(n * sizeof *results);
     float       *logits = malloc(n * 2 * sizeof *logits);
@@ -389,7 +389,7 @@ static void warm(const char *folder, int32_t precision, int32_t threads) {
     ade_session *s = golden_session(m, precision, threads, 0);
     if (s) {
         /* Which worker tokenizes which texts is chance; a few calls bring each one's memory to its largest. */
-        for (int i = 0; i < 12; i++) CHECK_OK(ade_classify(s, rows.texts, n, results, logits, NULL));
+        for (int i = 0; i < 4; i++) CHECK_OK(ade_classify(s, rows.texts, n, results, logits, NULL));
         for (size_t k = 0; k < 20; k++) CHECK_OK(ade_classify(s, rows.texts + k, 1, results, logits, NULL));
         uint64_t ours = ade__alloc_count(), all = atomic_load(&mallocs);
         CHECK_OK(ade_classify(s, rows.texts, n, results, logits, NULL));

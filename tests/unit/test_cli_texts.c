@@ -214,8 +214,7 @@ static void long_records(void **state) {
     free(data);
 }
 
-/* ---- gzip ---------------------------------------------------------------------------------------------------------
- */
+/* ---- gzip ---- */
 
 static size_t deflate_member(const char *text, unsigned char *out, size_t capacity) {
     z_stream stream;

@@ -66,10 +66,10 @@ static void put_weight(const variant *v, bool in_encoder, const char *base, size
 }
 
 static void put_linear(const variant *v, bool in_encoder, const char *prefix, size_t out, size_t in) {
-    char name[200];
-    snprintf(name, sizeof name, "%s.weight", prefix);
+    char name[256];
+    snprintf(name, sizeof name, "%.200s.weight", prefix);
     put_weight(v, in_encoder, name, out, in);
-    snprintf(name, sizeof name, "%s.bias", prefix);
+    snprintf(name, sizeof name, "%.200s.bias", prefix);
     put_weight(v, in_encoder, name, out, 0);
 }
 
