@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The speed of each op of kernels/ops.h on one CPU thread, at the shapes of an encoder, and what share of a forward pass
- * each has.
+ * The speed of each op of kernels/ops.h on one CPU thread, at the shapes of an encoder, and its share of a forward
+ * pass.
  *
  *     bench_ops [HIDDEN HEADS INTERMEDIATE LAYERS [TOKENS LENGTH]]
  *
@@ -70,7 +70,8 @@ static double seconds_of(bench *b, op_fn op, int32_t n, int32_t k) {
 }
 
 /* `times`: how often the op comes in a forward pass. */
-static void report(bench *b, const char *part, const char *name, double seconds, double times, double flops, double bytes) {
+static void report(bench *b, const char *part, const char *name, double seconds, double times, double flops,
+                   double bytes) {
     printf("  %-34s %9.1f us  %8.1f GFLOP/s  %8.1f GB/s\n", name, seconds * 1e6, flops / seconds * 1e-9,
            bytes / seconds * 1e-9);
     b->total += seconds * times;

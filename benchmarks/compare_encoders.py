@@ -49,9 +49,9 @@ def work(arguments: argparse.Namespace) -> None:
             answer = {"seconds": opened, "version": contender.version}
         elif request["do"] == "setups":
             answer = {"setups": contender.setups()}
-        elif request["do"] == "try":  # every eighth text: the lengths of all
+        elif request["do"] == "try":  # every sixteenth text: lengths of all kinds
             contender.use(request["setup"])
-            some = texts[::8]
+            some = texts[::16]
             contender.probabilities(some)
             seconds = []
             for _ in range(2):
@@ -160,7 +160,7 @@ def measure(arguments: argparse.Namespace, threads: int, n_texts: int, n_tokens:
             answer = worker.ask("round")
             if number:
                 row["rounds"].append(answer["seconds"])
-                row["cpu_seconds"].append(answer["cpu"])  # more than seconds x threads is impossible; far less: a busy machine
+                row["cpu_seconds"].append(answer["cpu"])  # far below seconds x threads: the machine was busy
                 row["load"].append(os.getloadavg()[0])
         say("round", number, *(f"{row['rounds'][-1]:.2f}" for row in rows if row["rounds"]))
     # One text at a time: the set-up that shares one batch among the threads.
@@ -230,10 +230,12 @@ def table(result: dict) -> str:
     lines = [
         f"Processor: {result['processor']}; {result['processors']} processors. {result['date']}, commit "
         f"{result['commit']}. {result['texts']} texts, {result['tokens']} tokens, {result['rounds']} rounds.",
+        f"Load while measuring: {max(max(row['load']) for row in result['rows']):.1f}.",
         "",
-        "| threads | precision | | version | sentences/s | tokens/s | of adesieve | one text p50 / p99, ms | open, s | "
+        "| threads | precision | | version | sentences/s | tokens/s | of adesieve "
+        "| sentences per CPU second | one text p50 / p99, ms | open, s | "
         "peak MiB | logits differ by |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     rows = sorted(result["rows"], key=lambda r: (-r["threads"], r["precision"] != "f32"))
     for row in rows:
@@ -244,7 +246,7 @@ def table(result: dict) -> str:
         lines.append(
             f"| {row['threads']} | {row['precision']} | {row['name']} | {row['version'].split('-')[0]} "
             f"| {row['sentences_per_second']:.1f} | {row['tokens_per_second']:.0f} | {share:.2f} "
-            f"| {row['p50_ms']:.2f} / {row['p99_ms']:.2f} | {row['open_seconds']:.2f} | {row['peak_mib']:.0f} "
+            f"| {result['texts'] / statistics.median(row['cpu_seconds']):.1f} | {row['p50_ms']:.2f} / {row['p99_ms']:.2f} | {row['open_seconds']:.2f} | {row['peak_mib']:.0f} "
             f"| {row['logit_difference']:.1e} |"
         )
     return "\n".join(lines)
@@ -255,7 +257,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "adesieve-minilm")
     parser.add_argument("--texts", type=Path, default=ROOT / "tests" / "data" / "test.csv", help="CSV, column text")
     parser.add_argument("--first", type=int, default=0, metavar="N", help="only the first N texts")
-    parser.add_argument("--work", type=Path, required=True, help="folder for converted models")
+    parser.add_argument("--work", type=Path, default=ROOT / "build" / "benchmarks" / "peers", help="folder for converted models")
     parser.add_argument("--output", type=Path, help="JSON with everything that was measured")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", default="2,1", help="numbers of threads, separated by commas")
@@ -263,7 +265,11 @@ def main() -> None:
     parser.add_argument("--precisions", default="f32,bf16")
     parser.add_argument("--verbose", action="store_true", help="show what the contenders' processes print")
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--table", type=Path, metavar="JSON", help="only print the table of an earlier result")
     arguments = parser.parse_args()
+    if arguments.table:
+        print(table(json.loads(arguments.table.read_text(encoding="utf-8"))))
+        return
     if arguments.worker:
         work(arguments)
         return

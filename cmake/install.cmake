@@ -13,9 +13,12 @@ write_basic_package_version_file(adesieve-config-version.cmake COMPATIBILITY Sam
 install(FILES ${PROJECT_BINARY_DIR}/adesieve-config.cmake ${PROJECT_BINARY_DIR}/adesieve-config-version.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/adesieve)
 
-# pkg-config paths must also be right when CMAKE_INSTALL_LIBDIR is absolute.
-cmake_path(APPEND CMAKE_INSTALL_PREFIX ${CMAKE_INSTALL_LIBDIR} OUTPUT_VARIABLE PC_LIBDIR)
-cmake_path(APPEND CMAKE_INSTALL_PREFIX ${CMAKE_INSTALL_INCLUDEDIR} OUTPUT_VARIABLE PC_INCLUDEDIR)
+# The pkg-config file finds the prefix from where it lies, so that an installation can be moved.
+cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_LIBDIR BASE_DIRECTORY ${CMAKE_INSTALL_PREFIX} OUTPUT_VARIABLE PC_LIBDIR)
+cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_INCLUDEDIR BASE_DIRECTORY ${CMAKE_INSTALL_PREFIX} OUTPUT_VARIABLE PC_INCLUDEDIR)
+file(RELATIVE_PATH PC_PREFIX ${PC_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+file(RELATIVE_PATH PC_LIBDIR ${CMAKE_INSTALL_PREFIX} ${PC_LIBDIR})
+file(RELATIVE_PATH PC_INCLUDEDIR ${CMAKE_INSTALL_PREFIX} ${PC_INCLUDEDIR})
 configure_file(cmake/adesieve.pc.in adesieve.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/adesieve.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 

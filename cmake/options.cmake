@@ -1,7 +1,7 @@
 # What can be chosen when adesieve is configured.
 
-option(BUILD_SHARED_LIBS "Build libadesieve as a shared library" ON)
 option(ADESIEVE_TESTS "Build the tests" ON)
+option(ADESIEVE_BENCHMARKS "Build the benchmark programs" OFF)
 option(ADESIEVE_WERROR "Treat warnings as errors" ON)
 set(ADESIEVE_SANITIZE "" CACHE STRING "Sanitizers for everything that is built: address;undefined or thread")
 

@@ -21,6 +21,8 @@
  *
  * Threads.   An ade_model never changes once it is open: any number of threads may use it at once.
  *            An ade_session or ade_screen belongs to one thread at a time; it runs threads of its own inside a call.
+ * fork().    A child process may go on with its models, and opens sessions and screens of its own: those of the parent
+ *            are refused there (ADE_INVALID_ARGUMENT), and can only be closed.
  * Texts.     Pointer and length, UTF-8; NUL bytes are ordinary characters. The library never keeps a caller's pointer
  *            after a call returns, unless the function says so.
  * Errors.    Every function that can fail returns an ade_status. On failure the outputs are untouched, nothing is left
@@ -183,7 +185,8 @@ ADE_API const char *ade_model_label(const ade_model *model, int32_t index);
 ADE_API const char *ade_model_token(const ade_model *model, int32_t id);
 
 /* SHA-256 over the weights' and the tokenizer's files, as 64 lower-case hexadecimal digits and a NUL, written to
- * digest[65]. Reads the files once and remembers the value. Statuses: IO. */
+ * digest[65]. Reads the files once and remembers the value. Statuses: INVALID_ARGUMENT, OUT_OF_MEMORY, IO,
+ * BAD_MODEL (a file was changed since the model was opened). */
 ADE_API ade_status ade_model_hash(ade_model *model, char digest[65]);
 
 /* The default model's folder: $ADESIEVE_MODEL, else where this build installed it, else NULL. Not kept between calls
@@ -218,11 +221,11 @@ typedef enum ade_invalid_utf8 {
 typedef struct ade_session_options {
     uint32_t        struct_size;
     int32_t         device;       /* ade_device */
-    int32_t         device_index; /* which GPU, from 0 */
+    int32_t         device_index; /* which GPU, from 0; of no effect on another device */
     int32_t         precision;    /* ade_precision */
-    int32_t         threads;      /* CPU threads; 0 = as many as this process may run on */
+    int32_t         threads;      /* CPU threads, at most 4096; 0 = as many as this process may run on */
     int32_t         max_length;   /* tokens per text, specials included: 3 to the model's maximum; 0 = the maximum */
-    int32_t         token_budget; /* tokens per batch; 0 = chosen for the device */
+    int32_t         token_budget; /* tokens per batch, at most 2^20; 0 = chosen for the device */
     int32_t         invalid_utf8; /* ade_invalid_utf8 */
     int32_t         split_special_tokens; /* 1: "[SEP]" written in a text is ordinary text */
     int32_t         reserved;     /* 0 */
@@ -243,7 +246,7 @@ typedef struct ade_session_info {
     uint32_t    struct_size;
     int32_t     device;       /* ade_device, never AUTO */
     int32_t     device_index;
-    int32_t     precision;    /* ade_precision, never AUTO */
+    int32_t     precision;    /* ade_precision, never AUTO; 0 for ADE_DEVICE_NONE, as are threads and token_budget */
     int32_t     threads, max_length, token_budget;
     int32_t     reserved;
     const char *device_name;  /* the processor's or GPU's own name */

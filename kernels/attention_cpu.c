@@ -17,6 +17,7 @@
 #define GROUP 2
 #endif
 
+#ifdef __AVX512F__
 /* 16 x 16 transpose: four rounds that exchange halves of pairs of rows at distance 8, 4, 2, 1. */
 ADE_INLINE void transpose16(ade_v16 r[16]) {
 #define EXCHANGE(distance, low, high)                                   \
@@ -42,12 +43,17 @@ ADE_INLINE void transpose16(ade_v16 r[16]) {
 #undef EXCHANGE
 #undef LIST
 }
+#define TILED 1
+#else /* shuffles of 64 bytes would be taken apart lane by lane: plain copies are faster */
+#define TILED 0
+#endif
 
 /* keys[d][j] = k[j][d]; columns from len to the next multiple of 16 become 0. */
 ADE_INLINE void transpose_keys(const float *k, size_t stride, int len, int d, float *keys, size_t row) {
-    int tiles_end = d / 16 * 16;
+    int tiles_end = TILED ? d / 16 * 16 : 0;
     for (int j = 0; j < len; j += 16) {
         int n = len - j < 16 ? len - j : 16;
+#if TILED
         for (int c = 0; c < tiles_end; c += 16) {
             ade_v16 tile[16];
             for (int i = 0; i < 16; i++)
@@ -55,6 +61,7 @@ ADE_INLINE void transpose_keys(const float *k, size_t stride, int len, int d, fl
             transpose16(tile);
             for (int i = 0; i < 16; i++) ade__store(keys + (size_t)(c + i) * row + (size_t)j, tile[i]);
         }
+#endif
         for (int c = tiles_end; c < d; c++)
             for (int i = 0; i < 16; i++)
                 keys[(size_t)c * row + (size_t)(j + i)] = i < n ? k[(size_t)(j + i) * stride + (size_t)c] : 0.0f;

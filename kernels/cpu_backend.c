@@ -26,13 +26,15 @@ struct ade_exec {
     int32_t                head_size;
 };
 
+/* Never above oneDNN's own choice, so that its variable ONEDNN_MAX_CPU_ISA holds back all that runs on a CPU. */
 static const ade_cpu_kernels *choose(void) {
 #if defined(ADE_CPU_LEVELS) && defined(__x86_64__)
+    int most = ade__gemm_level();
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+    if (most >= 4 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd"))
         return &ade__cpu_kernels_v4;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
+    if (most >= 3 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
         return &ade__cpu_kernels_v3;
 #endif
     return &ade__cpu_kernels_v1;

@@ -13,7 +13,7 @@
 #include "fp16.h"
 
 #include <string.h>
-#if defined(__AVX512F__)
+#if defined(__SSE__)
 #include <immintrin.h>
 #endif
 
@@ -85,30 +85,49 @@ ADE_INLINE ade_v16 ade__select(ade_i16 mask, ade_v16 a, ade_v16 b) {
     return (ade_v16)((mask & (ade_i16)a) | (~mask & (ade_i16)b));
 }
 
-/* a > b ? a : b, lane by lane, which is x86's own definition; compilers make three instructions of the plain form. */
-ADE_INLINE ade_v16 ade__max(ade_v16 a, ade_v16 b) {
+/* a > b ? a : b, and a < b ? a : b, lane by lane, which is how x86 defines its instructions; compilers take the plain
+ * form apart where 64 bytes are more than a register. */
 #if defined(__AVX512F__)
-    return (ade_v16)_mm512_max_ps((__m512)a, (__m512)b);
+ADE_INLINE ade_v16 ade__max(ade_v16 a, ade_v16 b) { return (ade_v16)_mm512_max_ps((__m512)a, (__m512)b); }
+ADE_INLINE ade_v16 ade__min(ade_v16 a, ade_v16 b) { return (ade_v16)_mm512_min_ps((__m512)a, (__m512)b); }
+#elif defined(__SSE__)
+#if defined(__AVX__)
+typedef __m256 ade_piece;
+#define ADE_PIECE(name) _mm256_##name##_ps
 #else
-    return ade__select(a > b, a, b);
+typedef __m128 ade_piece;
+#define ADE_PIECE(name) _mm_##name##_ps
 #endif
+#define ADE_PIECES (sizeof(ade_v16) / sizeof(ade_piece))
+typedef union ade_split {
+    ade_v16  whole;
+    ade_piece piece[ADE_PIECES];
+} ade_split;
+
+ADE_INLINE ade_v16 ade__max(ade_v16 a, ade_v16 b) {
+    ade_split x = {a}, y = {b};
+    for (size_t i = 0; i < ADE_PIECES; i++) x.piece[i] = ADE_PIECE(max)(x.piece[i], y.piece[i]);
+    return x.whole;
 }
 
 ADE_INLINE ade_v16 ade__min(ade_v16 a, ade_v16 b) {
-#if defined(__AVX512F__)
-    return (ade_v16)_mm512_min_ps((__m512)a, (__m512)b);
-#else
-    return ade__select(a < b, a, b);
-#endif
+    ade_split x = {a}, y = {b};
+    for (size_t i = 0; i < ADE_PIECES; i++) x.piece[i] = ADE_PIECE(min)(x.piece[i], y.piece[i]);
+    return x.whole;
 }
+#else
+ADE_INLINE ade_v16 ade__max(ade_v16 a, ade_v16 b) { return ade__select(a > b, a, b); }
+ADE_INLINE ade_v16 ade__min(ade_v16 a, ade_v16 b) { return ade__select(a < b, a, b); }
+#endif
 
-/* v with each lane's partner at distance 8, 4, 2, 1. */
+/* Sum and largest of the lanes, in pairs at distance 8, 4, 2, 1: one order, whatever the level. Compilers take a shuffle
+ * apart lane by lane where 64 bytes are more than a register. */
+#if defined(__AVX512F__)
 #define ADE_SWAP8(v) __builtin_shuffle(v, (ade_i16){8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7})
 #define ADE_SWAP4(v) __builtin_shuffle(v, (ade_i16){4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11})
 #define ADE_SWAP2(v) __builtin_shuffle(v, (ade_i16){2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13})
 #define ADE_SWAP1(v) __builtin_shuffle(v, (ade_i16){1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14})
 
-/* Pairs at distance 8, 4, 2, 1: one order, whatever the level. */
 ADE_INLINE float ade__sum(ade_v16 v) {
     v += ADE_SWAP8(v);
     v += ADE_SWAP4(v);
@@ -124,6 +143,23 @@ ADE_INLINE float ade__largest(ade_v16 v) {
     v = ade__max(v, ADE_SWAP1(v));
     return v[0];
 }
+#else
+ADE_INLINE float ade__sum(ade_v16 v) {
+    float x[ADE_LANES];
+    ade__store(x, v);
+    for (int step = 8; step; step >>= 1)
+        for (int i = 0; i < step; i++) x[i] += x[i + step];
+    return x[0];
+}
+
+ADE_INLINE float ade__largest(ade_v16 v) {
+    float x[ADE_LANES];
+    ade__store(x, v);
+    for (int step = 8; step; step >>= 1)
+        for (int i = 0; i < step; i++) x[i] = x[i] > x[i + step] ? x[i] : x[i + step];
+    return x[0];
+}
+#endif
 
 /* exp(x), relative error below 2e-7; below -87.3 the result is about 1e-38, never a subnormal, above 88.3 it stays
  * finite. x = n ln 2 + r with |r| <= ln 2 / 2 (ln 2 in two parts, so that r is exact); exp(r) by its Taylor series. */

@@ -162,6 +162,12 @@ const char *ade__gemm_isa(void) {
 #undef HAS
 }
 
+int ade__gemm_level(void) {
+    unsigned isa = (unsigned)dnnl_get_effective_cpu_isa();
+    if ((isa & (unsigned)dnnl_cpu_isa_avx512_core) == (unsigned)dnnl_cpu_isa_avx512_core) return 4;
+    return (isa & (unsigned)dnnl_cpu_isa_avx2) == (unsigned)dnnl_cpu_isa_avx2 ? 3 : 1;
+}
+
 ade_status ade__gemm_engine_new(ade_dtype act, ade_gemm_engine **out) {
     ade_gemm_engine *engine = ade__calloc(1, sizeof *engine);
     if (!engine) return ADE_OUT_OF_MEMORY;

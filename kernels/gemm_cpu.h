@@ -12,6 +12,8 @@ typedef struct ade_gemm_exec   ade_gemm_exec;   /* one thread's stream, scratch 
 int ade__gemm_has_bf16(void);
 /* "AVX-512 BF16", "AMX", "AVX2", ...: what oneDNN may use. Static. */
 const char *ade__gemm_isa(void);
+/* The x86-64 level of that: 4, 3 or 1. */
+int ade__gemm_level(void);
 
 ade_status ade__gemm_engine_new(ade_dtype act, ade_gemm_engine **out);
 void       ade__gemm_engine_free(ade_gemm_engine *engine);

@@ -17,6 +17,11 @@ static ade_status size_of(const void *callers, const char *name, size_t *out) {
     return ADE_OK;
 }
 
+ade_status ade__options_check(const void *callers, const char *name) {
+    size_t size = 0;
+    return size_of(callers, name, &size);
+}
+
 ade_status ade__options_in(void *known, size_t known_size, const void *callers, const char *name) {
     size_t size = 0;
     ADE_TRY(size_of(callers, name, &size));

@@ -12,6 +12,9 @@
  * the struct's name for the error text. */
 ade_status ade__options_in(void *known, size_t known_size, const void *callers, const char *name);
 
+/* Refuses a struct that was not set up, before anything is done that could not be undone. */
+ade_status ade__options_check(const void *callers, const char *name);
+
 /* Copies `known` out into the caller's struct, as much of it as the caller has; its struct_size stays. */
 ade_status ade__options_out(void *callers, const void *known, size_t known_size, const char *name);
 

@@ -153,6 +153,7 @@ ade_status ade_screen_next(ade_screen *screen, ade_screen_row *row) {
     ENTER();
     NOT_NULL(screen);
     NOT_NULL(row);
+    ADE_TRY(ade__options_check(row, "ade_screen_row")); /* first: a row that was fetched would be lost */
     ADE_TRY(ade__screen_next(screen, &known));
     return ade__options_out(row, &known, sizeof known, "ade_screen_row");
 }

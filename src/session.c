@@ -21,6 +21,7 @@
 #define WINDOW_BYTES ((size_t)8 << 20) /* of text; bounds the memory for ids, whatever comes */
 #define TOKENIZE_AT_ONCE 32            /* texts a worker takes at a time */
 #define INLINE_TEXTS 16                /* so few are tokenized on the caller's thread: waking workers takes longer */
+#define INLINE_BYTES ((size_t)64 << 10) /* if short: that thread cannot ask the progress callback meanwhile */
 #define ERROR_TEXT 2048
 
 typedef struct worker {
@@ -73,8 +74,8 @@ struct ade_session {
 static ade_status check_options(const ade_model *model, ade_session_options *o) {
     if (o->precision < ADE_PRECISION_AUTO || o->precision > ADE_PRECISION_F16)
         return ade__fail(ADE_INVALID_ARGUMENT, "precision %d is none of ade_precision's values", (int)o->precision);
-    if (o->threads < 0 || o->threads > 1024)
-        return ade__fail(ADE_INVALID_ARGUMENT, "threads is %d; 0 (all processors) to 1024 are possible",
+    if (o->threads < 0 || o->threads > 4096)
+        return ade__fail(ADE_INVALID_ARGUMENT, "threads is %d; 0 (all processors) to 4096 are possible",
                          (int)o->threads);
     if (o->max_length != 0 && (o->max_length < 3 || o->max_length > model->max_length))
         return ade__fail(ADE_INVALID_ARGUMENT,
@@ -157,6 +158,8 @@ ade_status ade__session_open(ade_model *model, const ade_session_options *option
                                      .invalid_utf8 = (ade_invalid_utf8)s->options.invalid_utf8,
                                      .split_special_tokens = s->options.split_special_tokens != 0};
     ADE_TRY_GOTO(ade__device_choose(s->options.device, &s->info.device, &s->info.device_reason), failed);
+    if (s->info.device != ADE_DEVICE_CUDA) /* else every index would have weights of its own */
+        s->info.device_index = s->options.device_index = 0;
     if (s->info.device != ADE_DEVICE_NONE) ADE_TRY_GOTO(open_device(s), failed);
     ADE_TRY_GOTO(open_workers(s), failed);
     *out = s;
@@ -177,6 +180,13 @@ void ade__session_close(ade_session *s) {
     ade__free(s->values);
     ade__model_release(s->model);
     ade__free(s);
+}
+
+ade_status ade__session_check_process(const ade_session *s) {
+    if (s->pool && ade__pool_forked(s->pool))
+        return ade__fail(ADE_INVALID_ARGUMENT, "this session was opened before fork(), and its threads stayed in the "
+                                               "parent process; open a session in this one");
+    return ADE_OK;
 }
 
 ade_status ade__session_get_info(const ade_session *s, ade_session_info *info) {
@@ -322,6 +332,14 @@ static size_t window_size(const ade_text *texts, size_t n) {
     return i;
 }
 
+static int is_quick(const ade_session *s) {
+    size_t bytes = 0;
+    if (s->window_n > INLINE_TEXTS) return 0;
+    for (size_t i = 0; i < s->window_n; i++)
+        if (__builtin_add_overflow(bytes, s->window[i].size, &bytes)) return 0;
+    return bytes <= INLINE_BYTES;
+}
+
 static ade_status run_window(ade_session *s) {
     if (ade__reserve(&s->texts, &s->texts_capacity, s->window_n, sizeof *s->texts) ||
         ade__reserve(&s->lengths, &s->lengths_capacity, s->window_n, sizeof *s->lengths))
@@ -330,7 +348,7 @@ static ade_status run_window(ade_session *s) {
     atomic_store(&s->next_text, 0);
     atomic_store(&s->next_batch, 0);
     atomic_store(&s->texts_done, 0);
-    if (s->window_n <= INLINE_TEXTS) tokenize_some(s, 0);
+    if (is_quick(s)) tokenize_some(s, 0);
     else ade__pool_run(s->pool, tokenize_some, s, ask_caller, s);
     ADE_TRY(outcome(s));
     ADE_TRY(ade__batch_plan(&s->plan, s->lengths, s->window_n, s->info.max_length, s->info.token_budget,
@@ -373,6 +391,7 @@ ade_status ade__session_classify(ade_session *s, const ade_text *texts, size_t n
     for (size_t i = 0; i < n; i++)
         if (!texts[i].data && texts[i].size)
             return ade__fail(ADE_INVALID_ARGUMENT, "text %zu has %zu bytes but its data is NULL", i, texts[i].size);
+    ADE_TRY(ade__session_check_process(s));
     ADE_TRY(enter(s));
     ade_status status = classify(s, texts, n);
     if (status == ADE_OK) {

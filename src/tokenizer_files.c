@@ -9,9 +9,9 @@
  *     BertTokenizer (Fast)    tokenizer_config.json, else the defaults true, null, true; never tokenizer.json
  *     PreTrainedTokenizerFast tokenizer.json alone
  *   names of special tokens   tokenizer_config.json; special_tokens_map.json goes before it, unless
- * tokenizer_config.json has added_tokens_decoder added tokens              tokenizer.json, then added_tokens_decoder;
- * without that key, added_tokens.json truncation, padding       nobody: tokenizer.json's are what the training run last
- * used
+ *                             tokenizer_config.json has added_tokens_decoder
+ *   added tokens              tokenizer.json, then added_tokens_decoder; without that key, added_tokens.json
+ *   truncation, padding       nobody: tokenizer.json's are what the training run last used
  */
 #define _GNU_SOURCE
 #include "config.h"

@@ -122,7 +122,8 @@ def test_closing_early(clf, tmp_path):
 
 
 def test_ctrl_c(clf, tmp_path):
-    file = write(tmp_path / "many.xml", *(record(i, "Rash after amoxicillin. " * 60, "And so on. " * 90) for i in range(1, 4000)))
+    records = [record(i, "Rash after amoxicillin. " * 60, "And so on. " * 90) for i in range(1, 4000)]
+    file = write(tmp_path / "many.xml", *records)
     timer = threading.Timer(0.2, lambda: signal.pthread_kill(threading.main_thread().ident, signal.SIGINT))
     with clf.screen(file, threshold=1.0) as run:
         timer.start()

@@ -31,6 +31,7 @@ struct ade_pool {
     int             running; /* workers that have not finished this round */
     int             quit;
     int             n;
+    pid_t           owner; /* the process that has the threads */
     worker          workers[];
 };
 
@@ -75,6 +76,7 @@ ade_status ade__pool_new(int n, ade_pool **out) {
     pool = ade__calloc(1, sizeof *pool + (size_t)n * sizeof pool->workers[0]);
     if (!pool) return ADE_OUT_OF_MEMORY;
     pool->n = n;
+    pool->owner = getpid();
     pthread_mutex_init(&pool->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -101,8 +103,11 @@ ade_status ade__pool_new(int n, ade_pool **out) {
 }
 
 void ade__pool_free(ade_pool *pool) {
-    if (pool) stop(pool, pool->n);
+    if (pool && ade__pool_forked(pool)) ade__free(pool); /* nobody to join; destroying what "they" wait for would hang */
+    else if (pool) stop(pool, pool->n);
 }
+
+int ade__pool_forked(const ade_pool *pool) { return pool->owner != getpid(); }
 
 int ade__pool_size(const ade_pool *pool) { return pool->n; }
 

@@ -17,6 +17,10 @@ ade_status ade__pool_new(int n, ade_pool **out);
 void       ade__pool_free(ade_pool *pool); /* NULL is fine; not while a run is in progress */
 int        ade__pool_size(const ade_pool *pool);
 
+/* 1 in a child process that was forked after the pool was made: the threads stayed in the parent, so a run would never
+ * end. ade__pool_free is fine there. */
+int ade__pool_forked(const ade_pool *pool);
+
 /* Runs fn(argument, w) once on every worker w and returns when all are done. One run at a time. */
 void ade__pool_run(ade_pool *pool, ade_pool_fn fn, void *argument, ade_poll_fn poll, void *poll_argument);
 

@@ -89,7 +89,9 @@ void say(say_level level, const char *format, ...) {
     } else {
         /* A hostile file name must not drive the terminal. */
         for (char *c = text; *c; c++)
-            if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';
+            if ((unsigned char)*c < 0x20 || *c == 0x7f || /* and U+0080 to U+009F, of which terminals know some */
+                ((unsigned char)*c == 0xc2 && (unsigned char)c[1] >= 0x80 && (unsigned char)c[1] < 0xa0))
+                *c = '?';
         if (level != SAY_NOTE) {
             int colour = coloured();
             put_literal(&line, command_name ? "adesieve " : "adesieve");

@@ -56,7 +56,7 @@ const option_entry option_table[] = {
      "What to compute in. Default: auto, bf16 where the processor has it, else f32; f16 on a GPU."},
     {SCREEN | CLASSIFY | INFO, 0, "threads", "N", OPTION_INTEGER, AT(threads), 1, 4096,
      "Processor threads. Default: as many as this process may run on. The output is the same with any number."},
-    {SCREEN | CLASSIFY | INFO, 0, "token-budget", "N", OPTION_INTEGER, AT(token_budget), 1, 1 << 24,
+    {SCREEN | CLASSIFY | INFO, 0, "token-budget", "N", OPTION_INTEGER, AT(token_budget), 1, 1 << 20,
      "Tokens in a batch. Default: chosen for the device. The output is the same with any number."},
 
     {ROWS, 0, "stats", "FILE", OPTION_TEXT, AT(stats), 0, 0,

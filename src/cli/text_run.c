@@ -88,6 +88,7 @@ int text_run_all(text_run *run, const settings *wanted, window_fn handle, void *
         options.format = wanted->input_format >= 0 ? (texts_format)wanted->input_format : texts_format_of_name(path);
         in = texts_open(path, &options, i, &problem);
         if (!in) result = TEXTS_ERROR;
+        if (!in && signals_interrupted()) status = CLI_INTERRUPTED; /* a named pipe keeps open() waiting */
         while (status == CLI_OK && (result == TEXTS_FULL || result == TEXTS_WAITING)) {
             double start = seconds_now();
             result = texts_fill(in, &window, max_texts, MOST_BYTES, &problem);

@@ -29,6 +29,7 @@ struct ade_reader {
     int                wake_fd; /* readable once the reader shall stop */
     pthread_t          thread;
     bool               started;
+    pid_t              owner; /* the process that has the thread */
 
     pthread_mutex_t lock; /* guards the next five */
     pthread_cond_t  filled_changed, free_changed;
@@ -349,6 +350,7 @@ ade_status ade__reader_start(const ade_reader_options *options, ade_reader **out
     ade_reader *r = ade__calloc(1, sizeof *r);
     if (!r) return ADE_OUT_OF_MEMORY;
     r->options = *options;
+    r->owner = getpid();
     for (size_t i = 0; i < CHUNKS; i++) r->free_chunks[r->n_free++] = &r->chunks[i];
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->free_changed, NULL);
@@ -415,6 +417,10 @@ void ade__reader_give_back(ade_reader *r, ade_chunk *chunk) {
 
 void ade__reader_stop(ade_reader *r) {
     if (!r) return;
+    if (r->owner != getpid()) { /* after fork() the thread is not there, and what it was changing is in any state */
+        close(r->wake_fd);
+        return;
+    }
     if (r->started) {
         pthread_mutex_lock(&r->lock);
         r->stopping = true;

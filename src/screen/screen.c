@@ -233,7 +233,8 @@ static bool take_sentence(ade_screen *s, const ade_item *item, ade_screen_row *r
     s->stats.unknown_tokens += (uint64_t)result->unknown;
     s->stats.truncated_texts += result->truncated != 0;
     s->stats.replaced += (uint64_t)result->replaced;
-    if (!hit && !s->all) return false;
+    /* A value that is no number is no hit, but is shown: a broken model must not look like a file without hits. */
+    if (!hit && !s->all && isfinite(result->score)) return false;
     begin_row(s, &s->chunk->parts[item->part], row);
     const size_t values = item->slot * (size_t)s->n_labels;
     row->sentence = item->sentence;
@@ -251,6 +252,7 @@ static bool take_sentence(ade_screen *s, const ade_item *item, ade_screen_row *r
 
 ade_status ade__screen_next(ade_screen *s, ade_screen_row *row) {
     if (s->over) return ade__adopt_error(s->over, s->over_text);
+    ADE_TRY(ade__session_check_process(s->session));
     ade_status status = s->started ? ADE_OK : start(s);
     while (!status) {
         if (!s->chunk) {

@@ -349,7 +349,7 @@ static void test_cancel(void **state) {
     CHECK_STATUS(ade_classify(c.session, texts, n, (ade_result *)outputs, (float *)(outputs + n * sizeof(ade_result)), NULL),
                  ADE_CANCELLED);
     for (size_t i = 0; i < bytes; i++) assert_int_equal(outputs[i], 0xA5);
-    CHECK(c.calls == 3 && !c.reentered_badly && c.total == n, "%d calls, %d, total %llu", c.calls, c.reentered_badly,
+    CHECK(c.calls >= 3 && !c.reentered_badly && c.total == n, "%d calls, %d, total %llu", c.calls, c.reentered_badly,
           (unsigned long long)c.total);
     c.at = INT32_MAX;
     c.done = 0;

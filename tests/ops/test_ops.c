@@ -122,7 +122,7 @@ static void compare(const subject *s, const char *op, const void *got, ade_dtype
               op, i, n, value, expected[i], error, allowed);
         if (error / allowed > r->worst) {
             r->worst = error / allowed;
-            snprintf(r->who, sizeof r->who, "%s", s->name);
+            memcpy(r->who, s->name, sizeof r->who);
         }
         squares += expected[i] * expected[i];
         error_squares += error * error;
