@@ -118,7 +118,7 @@ typedef void (*ade_log_fn)(void *user, ade_log_level level, const char *message)
 
 /* Asked from time to time during long calls (at least ten times a second), always on the thread that called the
  * library. `done` and `total` count texts (ade_classify) or compressed bytes read (screening; total 0 = unknown).
- * Any value but 0 stops the call with ADE_CANCELLED. The session stays usable. */
+ * Any value but 0 stops the call with ADE_CANCELLED. The session stays usable. It must not close the handle. */
 typedef int (*ade_progress_fn)(void *user, uint64_t done, uint64_t total);
 
 /* ---- Model ------------------------------------------------------------------------------------------------------- */
@@ -272,8 +272,10 @@ typedef struct ade_result {
  * logits         (n_texts, C) row-major, C = ade_model_info.n_labels; the model's own outputs; NULL = not wanted.
  * probabilities  (n_texts, C) row-major: softmax, sigmoid or, for regression, the value; NULL = not wanted.
  * Texts may come in any order and length; the session sorts and packs them without padding. Each text's values have
- * the same bits in whatever company it comes. Once warm (a call at least as large came before) nothing is allocated.
- * Statuses: INVALID_ARGUMENT, OUT_OF_MEMORY, BAD_INPUT (names the text, from 0, and the byte), CANCELLED, DEVICE. */
+ * the same bits in whatever company it comes. Once warm (calls at least as large came before) adesieve allocates nothing;
+ * with several threads a buffer may still grow now and then, and oneDNN allocates small tables in each product.
+ * Statuses: INVALID_ARGUMENT, OUT_OF_MEMORY, BAD_INPUT (names the text, from 0, and the byte), CANCELLED, DEVICE,
+ * BUSY (another thread or the progress callback is in this session). */
 ADE_API ade_status ade_classify(ade_session *session, const ade_text *texts, size_t n_texts, ade_result *results,
                                 float *logits, float *probabilities);
 
@@ -292,7 +294,7 @@ typedef struct ade_tokens_info {
  * tokens    (capacity) receives the tokens; NULL with capacity 0 asks for their number only.
  * info      receives their number and the counts; never NULL.
  * Statuses: INVALID_ARGUMENT (also: more tokens than capacity; *info is set then, tokens is untouched), OUT_OF_MEMORY,
- * BAD_INPUT. */
+ * BAD_INPUT, BUSY. */
 ADE_API ade_status ade_tokenize(ade_session *session, ade_text text, ade_token *tokens, size_t capacity,
                                 ade_tokens_info *info);
 
@@ -367,7 +369,9 @@ typedef struct ade_screen_row {
 /* Fetches the next row, in the order of files, records and sentences, whatever the threads. Pointers in the row are
  * valid until the next call. ADE_END when all is read. After an error that concerns one file and without keep_going,
  * and after ADE_END, every further call returns the same.
- * Statuses: END, IO, BAD_INPUT (file, line and column are named), CANCELLED, OUT_OF_MEMORY, DEVICE. */
+ * A sentence whose score is not a number (weights that overflow) gives a row too, with hit 0.
+ * Statuses: END, IO, BAD_INPUT (file, line and column are named), CANCELLED, INVALID_ARGUMENT, OUT_OF_MEMORY, DEVICE,
+ * BUSY. */
 ADE_API ade_status ade_screen_next(ade_screen *screen, ade_screen_row *row);
 
 /* Says that the rows so far are safe. Without a store there is nothing to note; the count appears in the stats. */

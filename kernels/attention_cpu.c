@@ -2,33 +2,33 @@
  * Attention over packed sequences of unequal length, one sequence and head at a time; everything but q, k, v and out
  * stays in the first two cache levels (keys transposed: 4 D L bytes, scores of a group of queries: 4 G L bytes).
  *
- * Per head: K is transposed once in 16 x 16 tiles; then, for a group of queries at a time, scores = q K^T over 16 keys a
- * vector, softmax with the maximum taken off, out = p V over 16 values of a head a vector. A group's missing queries
+ * Per head: K is transposed once (in 16 x 16 tiles with AVX-512); then, for a group of queries at a time, scores = q K^T, a vector
+ * of keys at a time, softmax with the maximum taken off, out = p V, a vector of values at a time. A group's missing queries
  * repeat its last one, so that every query goes through the same instructions. */
 #include "cpu_common.h"
 
 #include <math.h>
 
-/* Queries at a time: G x 2 accumulators of 16 floats and their operands fit the registers (32 of 64 bytes, or 16 of 32
- * or 16 bytes). */
-#ifdef __AVX512F__
+/* Queries at a time: GROUP x 2 accumulators and their operands fit the registers (32 with AVX-512, else 16). */
+#if ADE_LANES == 16
 #define GROUP 8
 #else
-#define GROUP 2
+#define GROUP 4
 #endif
+#define PAD 16 /* the number of keys is rounded up to a multiple of this: one or more vectors of any level */
 
-#ifdef __AVX512F__
+#if ADE_LANES == 16
 /* 16 x 16 transpose: four rounds that exchange halves of pairs of rows at distance 8, 4, 2, 1. */
-ADE_INLINE void transpose16(ade_v16 r[16]) {
+ADE_INLINE void transpose16(ade_vec r[16]) {
 #define EXCHANGE(distance, low, high)                                   \
     for (int i = 0; i < 16; i++)                                        \
         if (!(i & (distance))) {                                        \
-            ade_v16 a = r[i], b = r[i + (distance)];                    \
-            r[i] = __builtin_shuffle(a, b, (ade_i16)low);               \
-            r[i + (distance)] = __builtin_shuffle(a, b, (ade_i16)high); \
+            ade_vec a = r[i], b = r[i + (distance)];                    \
+            r[i] = __builtin_shuffle(a, b, (ade_ivec)low);               \
+            r[i + (distance)] = __builtin_shuffle(a, b, (ade_ivec)high); \
         }
 #define LIST(...) {__VA_ARGS__}
-    const ade_i16 l8 = LIST(0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),
+    const ade_ivec l8 = LIST(0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),
                   h8 = LIST(8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31),
                   l4 = LIST(0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27),
                   h4 = LIST(4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31),
@@ -44,18 +44,18 @@ ADE_INLINE void transpose16(ade_v16 r[16]) {
 #undef LIST
 }
 #define TILED 1
-#else /* shuffles of 64 bytes would be taken apart lane by lane: plain copies are faster */
+#else
 #define TILED 0
 #endif
 
-/* keys[d][j] = k[j][d]; columns from len to the next multiple of 16 become 0. */
+/* keys[d][j] = k[j][d]; columns from len to the next multiple of PAD become 0. */
 ADE_INLINE void transpose_keys(const float *k, size_t stride, int len, int d, float *keys, size_t row) {
     int tiles_end = TILED ? d / 16 * 16 : 0;
-    for (int j = 0; j < len; j += 16) {
-        int n = len - j < 16 ? len - j : 16;
+    for (int j = 0; j < len; j += PAD) {
+        int n = len - j < PAD ? len - j : PAD;
 #if TILED
         for (int c = 0; c < tiles_end; c += 16) {
-            ade_v16 tile[16];
+            ade_vec tile[16];
             for (int i = 0; i < 16; i++)
                 tile[i] = i < n ? ade__load(k + (size_t)(j + i) * stride + (size_t)c) : ade__splat(0);
             transpose16(tile);
@@ -63,20 +63,20 @@ ADE_INLINE void transpose_keys(const float *k, size_t stride, int len, int d, fl
         }
 #endif
         for (int c = tiles_end; c < d; c++)
-            for (int i = 0; i < 16; i++)
+            for (int i = 0; i < PAD; i++)
                 keys[(size_t)c * row + (size_t)(j + i)] = i < n ? k[(size_t)(j + i) * stride + (size_t)c] : 0.0f;
     }
 }
 
-/* scores[g][j] = scale <q_g, k_j> for 16 or 32 keys from j on. */
+/* scores[g][j] = scale <q_g, k_j> for one or two vectors of keys. */
 ADE_INLINE void score_block(const float *const q[GROUP], const float *keys, size_t row, int d, float scale,
                             float *scores, int vectors) {
-    ade_v16 sums[GROUP][2];
+    ade_vec sums[GROUP][2];
     for (int g = 0; g < GROUP; g++)
         for (int v = 0; v < vectors; v++) sums[g][v] = ade__splat(0);
     for (int c = 0; c < d; c++) {
         const float *key = keys + (size_t)c * row;
-        ade_v16      k0 = ade__load(key), k1 = vectors > 1 ? ade__load(key + 16) : k0;
+        ade_vec      k0 = ade__load(key), k1 = vectors > 1 ? ade__load(key + ADE_LANES) : k0;
         for (int g = 0; g < GROUP; g++) {
             float x = q[g][c];
             sums[g][0] += x * k0;
@@ -84,29 +84,29 @@ ADE_INLINE void score_block(const float *const q[GROUP], const float *keys, size
         }
     }
     for (int g = 0; g < GROUP; g++)
-        for (int v = 0; v < vectors; v++) ade__store(scores + (size_t)g * row + 16 * v, sums[g][v] * scale);
+        for (int v = 0; v < vectors; v++) ade__store(scores + (size_t)g * row + ADE_LANES * v, sums[g][v] * scale);
 }
 
 /* Scores to exp(score - maximum); returns their sum. Lanes beyond len end as 0. */
 ADE_INLINE float softmax_row(float *row, int len) {
-    int     padded = (len + 15) / 16 * 16;
-    ade_v16 most = ade__splat(-INFINITY), sum = ade__splat(0);
+    int     padded = (len + PAD - 1) / PAD * PAD;
+    ade_vec most = ade__splat(-INFINITY), sum = ade__splat(0);
     for (int j = len; j < padded; j++) row[j] = -INFINITY;
-    for (int j = 0; j < padded; j += 16) most = ade__max(most, ade__load(row + j));
+    for (int j = 0; j < padded; j += ADE_LANES) most = ade__max(most, ade__load(row + j));
     float maximum = ade__largest(most);
-    for (int j = 0; j < padded; j += 16) ade__store(row + j, ade__exp(ade__load(row + j) - maximum));
+    for (int j = 0; j < padded; j += ADE_LANES) ade__store(row + j, ade__exp(ade__load(row + j) - maximum));
     for (int j = len; j < padded; j++) row[j] = 0.0f;
-    for (int j = 0; j < padded; j += 16) sum += ade__load(row + j);
+    for (int j = 0; j < padded; j += ADE_LANES) sum += ade__load(row + j);
     return ade__sum(sum);
 }
 
-/* out_g = sum_j p_g[j] v_j / sum_g for `lanes` values of a head (16 a vector, two vectors when vectors is 2). */
-ADE_INLINE void value_block(const float *p, size_t row, const float *v, size_t stride, int len, ade_v16 out[GROUP][2],
+/* out_g = sum_j p_g[j] v_j for one or two vectors of a head's values. */
+ADE_INLINE void value_block(const float *p, size_t row, const float *v, size_t stride, int len, ade_vec out[GROUP][2],
                             int vectors) {
     for (int g = 0; g < GROUP; g++) out[g][0] = out[g][1] = ade__splat(0);
     for (int j = 0; j < len; j++) {
         const float *value = v + (size_t)j * stride;
-        ade_v16      v0 = ade__load(value), v1 = vectors > 1 ? ade__load(value + 16) : v0;
+        ade_vec      v0 = ade__load(value), v1 = vectors > 1 ? ade__load(value + ADE_LANES) : v0;
         for (int g = 0; g < GROUP; g++) {
             float x = p[(size_t)g * row + (size_t)j];
             out[g][0] += x * v0;
@@ -125,7 +125,7 @@ typedef struct head_view {
 ADE_INLINE void one_head(const head_view *h, int d, const struct ade_cpu_scratch *scratch, void *out, size_t out_index,
                          size_t out_stride, ade_dtype act) {
     size_t row = (size_t)scratch->padded_len;
-    int    padded = (h->len + 15) / 16 * 16;
+    int    padded = (h->len + PAD - 1) / PAD * PAD;
     transpose_keys(h->k, h->kv_stride, h->len, d, scratch->keys, row);
     for (int i = 0; i < h->queries; i += GROUP) {
         int          n = h->queries - i < GROUP ? h->queries - i : GROUP;
@@ -133,27 +133,28 @@ ADE_INLINE void one_head(const head_view *h, int d, const struct ade_cpu_scratch
         float        inverse[GROUP];
         for (int g = 0; g < GROUP; g++) q[g] = h->q + (size_t)(i + (g < n ? g : n - 1)) * h->q_stride;
         int j = 0;
-        for (; j + 32 <= padded; j += 32) score_block(q, scratch->keys + j, row, d, h->scale, scratch->scores + j, 2);
+        for (; j + 2 * ADE_LANES <= padded; j += 2 * ADE_LANES)
+            score_block(q, scratch->keys + j, row, d, h->scale, scratch->scores + j, 2);
         if (j < padded) score_block(q, scratch->keys + j, row, d, h->scale, scratch->scores + j, 1);
         for (int g = 0; g < GROUP; g++) inverse[g] = 1.0f / softmax_row(scratch->scores + (size_t)g * row, h->len);
         int c = 0;
-        for (; c + 16 <= d; ) {
-            ade_v16 sums[GROUP][2];
-            int     vectors = c + 32 <= d ? 2 : 1;
+        while (c + ADE_LANES <= d) {
+            ade_vec sums[GROUP][2];
+            int     vectors = c + 2 * ADE_LANES <= d ? 2 : 1;
             if (vectors == 2) value_block(scratch->scores, row, h->v + c, h->kv_stride, h->len, sums, 2);
             else value_block(scratch->scores, row, h->v + c, h->kv_stride, h->len, sums, 1);
             for (int g = 0; g < n; g++)
                 for (int v = 0; v < vectors; v++)
-                    ade__store_act(out, out_index + (size_t)(i + g) * out_stride + (size_t)(c + 16 * v),
-                                   sums[g][v] * inverse[g], 16, act);
-            c += 16 * vectors;
+                    ade__store_act(out, out_index + (size_t)(i + g) * out_stride + (size_t)(c + ADE_LANES * v),
+                                   sums[g][v] * inverse[g], ADE_LANES, act);
+            c += ADE_LANES * vectors;
         }
-        for (; c < d; c++) /* head sizes that are no multiple of 16 */
+        for (; c < d; c++) /* head sizes that are no multiple of a vector */
             for (int g = 0; g < n; g++) {
                 float sum = 0;
                 for (int k = 0; k < h->len; k++)
                     sum += scratch->scores[(size_t)g * row + (size_t)k] * h->v[(size_t)k * h->kv_stride + (size_t)c];
-                ade_v16 value = ade__splat(sum * inverse[g]);
+                ade_vec value = ade__splat(sum * inverse[g]);
                 ade__store_act(out, out_index + (size_t)(i + g) * out_stride + (size_t)c, value, 1, act);
             }
     }

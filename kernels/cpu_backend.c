@@ -8,9 +8,9 @@
 
 #include <stdio.h>
 
-/* Tokens a batch: 256 of them keep all activations of a layer of the small encoder in a second-level cache of 1 MiB or
- * near it, and are two full blocks of rows for the matrix products. */
-#define TOKEN_BUDGET 256
+/* Tokens a batch. Measured from 64 to 1024 on an AMD EPYC (Zen 4): from 384 on the rate hardly grows, and smaller
+ * batches spread better over threads. */
+#define TOKEN_BUDGET 512
 
 struct ade_backend {
     ade_dtype              act;
@@ -31,8 +31,8 @@ static const ade_cpu_kernels *choose(void) {
 #if defined(ADE_CPU_LEVELS) && defined(__x86_64__)
     int most = ade__gemm_level();
     __builtin_cpu_init();
-    if (most >= 4 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd"))
+    if (most >= 4 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd"))
         return &ade__cpu_kernels_v4;
     if (most >= 3 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
         return &ade__cpu_kernels_v3;

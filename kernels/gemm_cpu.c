@@ -3,13 +3,13 @@
  * its own cache, and the sums over K never depend on the number of threads).
  *
  * Rows. A primitive is made for each multiple of 16 rows up to 128 and used for exactly that many; a batch is cut into
- * blocks of 128 and one smaller block, rounded up to 16 (the rows between are computed and ignored). 128 rows already
+ * blocks of 128 and one smaller block, rounded up to 16 (the rows beyond are computed and ignored). 128 rows already
  * run at the speed of large matrices, and their activations stay in the second-level cache.
  *
- * Same bits whatever the batch. Each plan is checked once when it is made: all rows of X equal, every number of rows;
- * all rows of Y must then be equal to the bit. A oneDNN implementation that sums over K differently in another number
- * of rows, or in its last rows, fails this, and the plan falls back to one row at a time, which cannot depend on
- * anything. (All brgemm implementations, AVX2 and up, have been seen to pass.)
+ * Same bits whatever the batch. Each plan is checked once when it is made: with all rows of X equal, all rows of Y must
+ * be equal to the bit, in every number of rows. A number of rows for which oneDNN sums over K in another order, be it in
+ * some rows alone, is not used; a larger one takes its place. (All of its AVX-512 products have been seen to pass; on
+ * AVX2 those of 32 rows do not.) Should the largest fail, a plan goes one row at a time, which cannot depend on anything.
  *
  * oneDNN 2.6 and 3.x differ in how descriptors are made; the few lines that know are together below. */
 #include "gemm_cpu.h"
@@ -88,6 +88,7 @@ typedef struct plan { /* all matrices of one size share it */
     int              index; /* its place in every exec's table */
     int32_t          n, k;
     dnnl_data_type_t type;  /* of X and W; Y and b are fp32 */
+    unsigned char    usable[VARIANTS];
     int              row_by_row; /* the fallback: primitives[0] is for one row */
     desc_ref         weights;
     desc_ref         x[VARIANTS], y[VARIANTS];
@@ -289,25 +290,24 @@ static void *filled(size_t count, dnnl_data_type_t type, size_t period) {
     return data;
 }
 
-/* Sets *same: do all variants give equal rows for equal rows? */
-static ade_status plan_check(ade_gemm_engine *engine, plan *p, int *same) {
-    size_t     w_bytes = dnnl_memory_desc_get_size(desc_get(&p->weights));
+/* Fills p->usable: which variants give equal rows for equal rows, and the same as the largest? */
+static ade_status plan_check(ade_gemm_engine *engine, plan *p) {
+    size_t     w_bytes = dnnl_memory_desc_get_size(desc_get(&p->weights)), y_row = (size_t)p->n * sizeof(float);
     void      *x = filled((size_t)MOST_ROWS * (size_t)p->k, p->type, (size_t)p->k);
     void      *w = filled(w_bytes / sizeof(float) + 1, p->type, SIZE_MAX);
     void      *scratch = ade__aligned_malloc(p->scratch_bytes, 1);
-    float     *b = ade__calloc((size_t)p->n, sizeof *b), *y = ade__aligned_malloc((size_t)MOST_ROWS, (size_t)p->n * 4);
-    float     *reference = ade__malloc((size_t)p->n * sizeof *reference);
+    float     *b = ade__calloc((size_t)p->n, sizeof *b), *y = ade__aligned_malloc(MOST_ROWS, y_row);
+    float     *reference = ade__malloc(y_row);
     ade_status status = x && w && scratch && b && y && reference ? ADE_OK : ADE_OUT_OF_MEMORY;
     /* As many values as the packed layout holds; bf16 needs the upper half filled as well. */
     if (status == ADE_OK && p->type == dnnl_bf16 && w_bytes > 2 * (w_bytes / sizeof(float) + 1))
         memcpy((char *)w + w_bytes / 2, w, w_bytes - w_bytes / 2);
-    *same = 1;
-    for (int v = 0; status == ADE_OK && *same && v < VARIANTS; v++) {
+    for (int v = VARIANTS - 1; status == ADE_OK && v >= 0; v--) {
         status = plan_run(engine, p, v, x, w, b, y, scratch);
-        if (status != ADE_OK) break;
-        if (v == 0) memcpy(reference, y, (size_t)p->n * sizeof *y);
-        for (int32_t r = 0; r < (v + 1) * STEP && *same; r++)
-            *same = memcmp(reference, y + (size_t)r * (size_t)p->n, (size_t)p->n * sizeof *y) == 0;
+        if (status == ADE_OK && v == VARIANTS - 1) memcpy(reference, y, y_row);
+        p->usable[v] = status == ADE_OK;
+        for (size_t r = 0; p->usable[v] && r < (size_t)(v + 1) * STEP; r++)
+            p->usable[v] = memcmp(reference, y + r * (size_t)p->n, y_row) == 0;
     }
     ade__aligned_free(x);
     ade__aligned_free(w);
@@ -319,14 +319,13 @@ static ade_status plan_check(ade_gemm_engine *engine, plan *p, int *same) {
 }
 
 static ade_status plan_build(ade_gemm_engine *engine, plan *p) {
-    int same;
     ADE_TRY(plan_add(engine, p, VARIANTS - 1, MOST_ROWS, 1));
     for (int v = VARIANTS - 2; v >= 0; v--) ADE_TRY(plan_add(engine, p, v, (v + 1) * STEP, 0));
     if (!p->scratch_bytes) p->scratch_bytes = 64; /* a memory object needs some */
     dnnl_dims_t size = {1, (dnnl_dim_t)p->scratch_bytes}, strides = {(dnnl_dim_t)p->scratch_bytes, 1};
     DNNL_TRY(desc_strided(&p->scratch, size, dnnl_u8, strides));
-    ADE_TRY(plan_check(engine, p, &same));
-    if (same) return ADE_OK;
+    ADE_TRY(plan_check(engine, p));
+    if (p->usable[VARIANTS - 1]) return ADE_OK;
     p->row_by_row = 1;
     dnnl_primitive_destroy(p->primitives[0]);
     p->primitives[0] = NULL;
@@ -508,8 +507,9 @@ ade_status ade__gemm_run(ade_gemm_exec *exec, const ade_linear_args *args) {
         int32_t rows = 1;
         int     variant = 0;
         if (!p->row_by_row) {
-            rows = args->m - done < MOST_ROWS ? (args->m - done + STEP - 1) / STEP * STEP : MOST_ROWS;
-            variant = rows / STEP - 1;
+            variant = args->m - done < MOST_ROWS ? (args->m - done + STEP - 1) / STEP - 1 : VARIANTS - 1;
+            while (!p->usable[variant]) variant++; /* the largest is usable */
+            rows = (variant + 1) * STEP;
         }
         void *x_block;
         const char *from = x + (size_t)done * x_row;

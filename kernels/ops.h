@@ -30,7 +30,7 @@ extern "C" {
 #endif
 
 #define ADE_BACKEND_ABI 1 /* grows with every change of this file */
-#define ADE_ROW_PAD 64    /* a backend may compute this many rows beyond the last */
+#define ADE_ROW_PAD 128   /* a backend may compute this many rows beyond the last */
 
 typedef enum ade_dtype { ADE_F32 = 0, ADE_BF16 = 1, ADE_F16 = 2 } ade_dtype;
 

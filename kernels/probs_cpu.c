@@ -6,7 +6,7 @@
 
 static float dot(const float *a, const float *b, int n) {
     int     full = n / ADE_LANES * ADE_LANES;
-    ade_v16 sum = ade__splat(0);
+    ade_vec sum = ade__splat(0);
     for (int i = 0; i < full; i += ADE_LANES) sum += ade__load(a + i) * ade__load(b + i);
     if (full < n) sum += ade__load_n(a + full, n - full) * ade__load_n(b + full, n - full);
     return ade__sum(sum);

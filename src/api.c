@@ -15,6 +15,7 @@
 /* The layout of what crosses the boundary is ABI: a struct grows at its end, and its INIT macro and these with it. */
 _Static_assert(sizeof(ade_result) == 24, "ade_result has no size member and can never grow");
 _Static_assert(sizeof(ade_token) == 12, "ade_token has no size member and can never grow");
+_Static_assert(sizeof(ade_tokens_info) == sizeof(size_t) + 16, "ade_tokens_info has no size member and can never grow");
 _Static_assert(sizeof(ade_text) == 2 * sizeof(void *), "ade_text is a pointer and a size");
 
 /* Every entry forgets the thread's last error first, so that "" means success. */

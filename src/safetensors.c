@@ -65,7 +65,7 @@ typedef struct entry {
 
 /* "In FILE: tensor NAME ..." for every rule that a tensor can break. */
 #define BAD_TENSOR(where, name, format, ...)                                                                           \
-    ade__fail(ADE_BAD_MODEL, "%s: tensor \"%s\" " format "; download the file again", where, name, __VA_ARGS__)
+    ade__fail(ADE_BAD_MODEL, "%s: tensor \"%.200s\" " format "; download the file again", where, name, __VA_ARGS__)
 
 static ade_status read_size(const json_t *value, const char *where, const char *name, const char *what, int64_t *out) {
     if (!json_is_integer(value) || json_integer_value(value) < 0)

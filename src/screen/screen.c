@@ -13,6 +13,7 @@
 #include "threads.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #define WAIT_MILLISECONDS 50 /* the progress callback is promised ten times a second */
@@ -29,6 +30,7 @@ struct ade_screen {
     void           *progress_user;
     ade_log         log;
     bool            cancelled; /* the callback asked for it */
+    atomic_flag     busy;      /* catches two threads in one screen, and its own callbacks */
 
     ade_inputs  inputs;
     uint64_t    bytes_total;
@@ -67,6 +69,7 @@ ade_status ade__screen_open(ade_model *model, const ade_screen_options *options,
     session.struct_size = (uint32_t)sizeof session;
     ade_screen *s = ade__calloc(1, sizeof *s);
     if (!s) return ADE_OUT_OF_MEMORY;
+    atomic_flag_clear(&s->busy);
     s->n_labels = model->config.n_labels;
     s->threshold = options->threshold < 0 ? 0.5 : (double)(float)options->threshold; /* a score, copied, reaches itself */
     s->all = options->all != 0;
@@ -250,7 +253,7 @@ static bool take_sentence(ade_screen *s, const ade_item *item, ade_screen_row *r
     return true;
 }
 
-ade_status ade__screen_next(ade_screen *s, ade_screen_row *row) {
+static ade_status next_row(ade_screen *s, ade_screen_row *row) {
     if (s->over) return ade__adopt_error(s->over, s->over_text);
     ADE_TRY(ade__session_check_process(s->session));
     ade_status status = s->started ? ADE_OK : start(s);
@@ -282,6 +285,15 @@ ade_status ade__screen_next(ade_screen *s, ade_screen_row *row) {
         }
     }
     return status == ADE_CANCELLED ? cancel(s) : end_run(s, status);
+}
+
+ade_status ade__screen_next(ade_screen *s, ade_screen_row *row) {
+    if (atomic_flag_test_and_set(&s->busy))
+        return ade__fail(ADE_BUSY, "this screen is in use by another thread or by its own callback; fetch rows in one "
+                                   "place");
+    ade_status status = next_row(s, row);
+    atomic_flag_clear(&s->busy);
+    return status;
 }
 
 ade_status ade__screen_confirm(ade_screen *s) {
