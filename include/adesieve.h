@@ -118,7 +118,7 @@ typedef void (*ade_log_fn)(void *user, ade_log_level level, const char *message)
 
 /* Asked from time to time during long calls (at least ten times a second), always on the thread that called the
  * library. `done` and `total` count texts (ade_classify) or compressed bytes read (screening; total 0 = unknown).
- * Any value but 0 stops the call with ADE_CANCELLED. The session stays usable. It must not close the handle. */
+ * Any value but 0 stops the call with ADE_CANCELLED. The session stays usable; the callback must not close it. */
 typedef int (*ade_progress_fn)(void *user, uint64_t done, uint64_t total);
 
 /* ---- Model ------------------------------------------------------------------------------------------------------- */
@@ -272,8 +272,8 @@ typedef struct ade_result {
  * logits         (n_texts, C) row-major, C = ade_model_info.n_labels; the model's own outputs; NULL = not wanted.
  * probabilities  (n_texts, C) row-major: softmax, sigmoid or, for regression, the value; NULL = not wanted.
  * Texts may come in any order and length; the session sorts and packs them without padding. Each text's values have
- * the same bits in whatever company it comes. Once warm (calls at least as large came before) adesieve allocates nothing;
- * with several threads a buffer may still grow now and then, and oneDNN allocates small tables in each product.
+ * the same bits in whatever company it comes. Once warm (calls at least as large came before) adesieve allocates
+ * nothing; with several threads a buffer may still grow now and then; oneDNN allocates small tables in each product.
  * Statuses: INVALID_ARGUMENT, OUT_OF_MEMORY, BAD_INPUT (names the text, from 0, and the byte), CANCELLED, DEVICE,
  * BUSY (another thread or the progress callback is in this session). */
 ADE_API ade_status ade_classify(ade_session *session, const ade_text *texts, size_t n_texts, ade_result *results,

@@ -127,6 +127,10 @@ ADE_INLINE void one_head(const head_view *h, int d, const struct ade_cpu_scratch
     size_t row = (size_t)scratch->padded_len;
     int    padded = (h->len + PAD - 1) / PAD * PAD;
     transpose_keys(h->k, h->kv_stride, h->len, d, scratch->keys, row);
+    if (d % ADE_LANES)
+        for (int j = 0; j < h->len; j++)
+            ade__store(scratch->values + (size_t)j * ADE_LANES,
+                       ade__load_n(h->v + (size_t)j * h->kv_stride + (size_t)(d - d % ADE_LANES), d % ADE_LANES));
     for (int i = 0; i < h->queries; i += GROUP) {
         int          n = h->queries - i < GROUP ? h->queries - i : GROUP;
         const float *q[GROUP];
@@ -149,14 +153,13 @@ ADE_INLINE void one_head(const head_view *h, int d, const struct ade_cpu_scratch
                                    sums[g][v] * inverse[g], ADE_LANES, act);
             c += ADE_LANES * vectors;
         }
-        for (; c < d; c++) /* head sizes that are no multiple of a vector */
-            for (int g = 0; g < n; g++) {
-                float sum = 0;
-                for (int k = 0; k < h->len; k++)
-                    sum += scratch->scores[(size_t)g * row + (size_t)k] * h->v[(size_t)k * h->kv_stride + (size_t)c];
-                ade_vec value = ade__splat(sum * inverse[g]);
-                ade__store_act(out, out_index + (size_t)(i + g) * out_stride + (size_t)c, value, 1, act);
-            }
+        if (c < d) {
+            ade_vec sums[GROUP][2];
+            value_block(scratch->scores, row, scratch->values, ADE_LANES, h->len, sums, 1);
+            for (int g = 0; g < n; g++)
+                ade__store_act(out, out_index + (size_t)(i + g) * out_stride + (size_t)c, sums[g][0] * inverse[g],
+                               d - c, act);
+        }
     }
 }
 

@@ -123,6 +123,7 @@ static void cpu_exec_destroy(ade_exec *exec) {
     ade__gemm_exec_free(exec->gemm);
     ade__aligned_free(exec->scratch.keys);
     ade__aligned_free(exec->scratch.scores);
+    ade__aligned_free(exec->scratch.values);
     ade__free(exec);
 }
 
@@ -137,7 +138,9 @@ static ade_status cpu_exec_create(ade_backend *backend, int32_t max_tokens, int3
     exec->head_size = head_size;
     exec->scratch.scores = ade__aligned_malloc(ADE_CPU_GROUP, row);
     exec->scratch.keys = ade__aligned_malloc((size_t)head_size, row);
-    ade_status status = exec->scratch.scores && exec->scratch.keys ? ade__gemm_exec_new(backend->gemm, &exec->gemm) : ADE_OUT_OF_MEMORY;
+    exec->scratch.values = ade__aligned_malloc(16, row);
+    int        complete = exec->scratch.keys && exec->scratch.scores && exec->scratch.values;
+    ade_status status = complete ? ade__gemm_exec_new(backend->gemm, &exec->gemm) : ADE_OUT_OF_MEMORY;
     if (status != ADE_OK) {
         cpu_exec_destroy(exec);
         return status;

@@ -47,6 +47,7 @@ typedef uint16_t ade_hvec __attribute__((vector_size(2 * ADE_LANES)));
 struct ade_cpu_scratch { /* one worker's, 64-byte aligned */
     float *keys;         /* (D, padded max_len): one head's keys, transposed */
     float *scores;       /* (ADE_CPU_GROUP, padded max_len) */
+    float *values;       /* (padded max_len, 16): the end of a head whose size is no multiple of a vector */
     int32_t padded_len;
 };
 

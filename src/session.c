@@ -182,13 +182,6 @@ void ade__session_close(ade_session *s) {
     ade__free(s);
 }
 
-ade_status ade__session_check_process(const ade_session *s) {
-    if (s->pool && ade__pool_forked(s->pool))
-        return ade__fail(ADE_INVALID_ARGUMENT, "this session was opened before fork(), and its threads stayed in the "
-                                               "parent process; open a session in this one");
-    return ADE_OK;
-}
-
 ade_status ade__session_get_info(const ade_session *s, ade_session_info *info) {
     return ade__options_out(info, &s->info, sizeof s->info, "ade_session_info");
 }
@@ -391,7 +384,9 @@ ade_status ade__session_classify(ade_session *s, const ade_text *texts, size_t n
     for (size_t i = 0; i < n; i++)
         if (!texts[i].data && texts[i].size)
             return ade__fail(ADE_INVALID_ARGUMENT, "text %zu has %zu bytes but its data is NULL", i, texts[i].size);
-    ADE_TRY(ade__session_check_process(s));
+    if (ade__pool_forked(s->pool))
+        return ade__fail(ADE_INVALID_ARGUMENT, "this session was opened before fork(), and its threads stayed in the "
+                                               "parent process; open a session in this one");
     ADE_TRY(enter(s));
     ade_status status = classify(s, texts, n);
     if (status == ADE_OK) {

@@ -8,8 +8,6 @@
 
 ade_status ade__session_open(ade_model *model, const ade_session_options *options, ade_session **out);
 void       ade__session_close(ade_session *session);
-/* ADE_INVALID_ARGUMENT in a child process that was forked after the session was opened: its threads are not there. */
-ade_status ade__session_check_process(const ade_session *session);
 ade_status ade__session_get_info(const ade_session *session, ade_session_info *info);
 ade_status ade__session_classify(ade_session *session, const ade_text *texts, size_t n_texts, ade_result *results,
                                  float *logits, float *probabilities);

@@ -103,8 +103,9 @@ ade_status ade__pool_new(int n, ade_pool **out) {
 }
 
 void ade__pool_free(ade_pool *pool) {
-    if (pool && ade__pool_forked(pool)) ade__free(pool); /* nobody to join; destroying what "they" wait for would hang */
-    else if (pool) stop(pool, pool->n);
+    if (!pool) return;
+    if (ade__pool_forked(pool)) ade__free(pool); /* nobody to join; destroying what "they" wait for would hang */
+    else stop(pool, pool->n);
 }
 
 int ade__pool_forked(const ade_pool *pool) { return pool->owner != getpid(); }

@@ -194,10 +194,14 @@ static ade_status read_gzip(ade_input *in, void *to, size_t capacity, size_t *go
         }
         if (in->begin == in->end) {
             ADE_TRY(refill(in));
-            if (in->begin == in->end)
+            if (in->begin == in->end) { /* the file is cut; zlib may still hold the end of a long match */
+                in->z.avail_in = 0;
+                (void)inflate(&in->z, Z_NO_FLUSH);
+                if (in->z.avail_out != wanted) break;
                 return fail(in, ade__fail(ADE_BAD_INPUT,
                                           "%s is truncated: it ends inside a gzip member, at byte %llu; fetch it again",
                                           in->name, (unsigned long long)in->stored));
+            }
         }
         in->z.next_in = in->buffer + in->begin;
         in->z.avail_in = (uInt)(in->end - in->begin);

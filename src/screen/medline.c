@@ -243,8 +243,32 @@ static int64_t number(const char *text, size_t size) {
     return value;
 }
 
+/* Expat drops an undefined entity in an attribute without a word when the DOCTYPE names a DTD. Hence this search. */
+static void check_attribute_entities(ade_medline *m) {
+    static const char *const known[] = {"amp;", "lt;", "gt;", "quot;", "apos;"};
+    int                      offset = 0, size = 0, count = XML_GetCurrentByteCount(m->parser);
+    const char              *context = XML_GetInputContext(m->parser, &offset, &size);
+    if (!context || count <= 0 || offset < 0 || count > size - offset) return;
+    const char *tag = context + offset, *end = tag + count;
+    while ((tag = memchr(tag, '&', (size_t)(end - tag))) != NULL) {
+        char   name[6] = {0};
+        size_t n = 0;
+        for (tag++; tag < end && n < 5; tag++)
+            if (*tag) name[n++] = *tag; /* skips the zero halves of UTF-16 */
+        bool fine = name[0] == '#';
+        for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+            if (!strncmp(name, known[i], strlen(known[i]))) fine = true;
+        if (!fine) {
+            STOP_AT(m, "an attribute uses the entity \"&%s..\", which is not defined", name);
+            return;
+        }
+        tag -= n; /* "&a&b;" cannot be, but costs nothing */
+    }
+}
+
 static void begin_pmid(ade_medline *m, const char **attributes) {
     m->version = 1;
+    check_attribute_entities(m);
     for (; *attributes; attributes += 2) {
         if (strcmp(attributes[0], "Version")) continue;
         int64_t version = number(attributes[1], strlen(attributes[1]));
@@ -271,29 +295,6 @@ static void end_pmid(ade_medline *m, bool deleted) {
         STOP_AT(m, "the record has two PMIDs of its own, %lld and %lld", (long long)m->pmid, (long long)pmid);
     } else {
         m->pmid = pmid;
-    }
-}
-
-/* Expat drops an undefined entity in an attribute without a word when the DOCTYPE names a DTD. Hence this search. */
-static void check_attribute_entities(ade_medline *m) {
-    static const char *const known[] = {"amp;", "lt;", "gt;", "quot;", "apos;"};
-    int                      offset = 0, size = 0, count = XML_GetCurrentByteCount(m->parser);
-    const char              *context = XML_GetInputContext(m->parser, &offset, &size);
-    if (!context || count <= 0 || offset < 0 || count > size - offset) return;
-    const char *tag = context + offset, *end = tag + count;
-    while ((tag = memchr(tag, '&', (size_t)(end - tag))) != NULL) {
-        char   name[6] = {0};
-        size_t n = 0;
-        for (tag++; tag < end && n < 5; tag++)
-            if (*tag) name[n++] = *tag; /* skips the zero halves of UTF-16 */
-        bool fine = name[0] == '#';
-        for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-            if (!strncmp(name, known[i], strlen(known[i]))) fine = true;
-        if (!fine) {
-            STOP_AT(m, "an attribute uses the entity \"&%s..\", which is not defined", name);
-            return;
-        }
-        tag -= n; /* "&a&b;" cannot be, but costs nothing */
     }
 }
 

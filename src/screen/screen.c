@@ -15,6 +15,7 @@
 #include <math.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #define WAIT_MILLISECONDS 50 /* the progress callback is promised ten times a second */
 
@@ -31,6 +32,7 @@ struct ade_screen {
     ade_log         log;
     bool            cancelled; /* the callback asked for it */
     atomic_flag     busy;      /* catches two threads in one screen, and its own callbacks */
+    pid_t           owner;     /* the process that has the threads */
 
     ade_inputs  inputs;
     uint64_t    bytes_total;
@@ -70,6 +72,7 @@ ade_status ade__screen_open(ade_model *model, const ade_screen_options *options,
     ade_screen *s = ade__calloc(1, sizeof *s);
     if (!s) return ADE_OUT_OF_MEMORY;
     atomic_flag_clear(&s->busy);
+    s->owner = getpid();
     s->n_labels = model->config.n_labels;
     s->threshold = options->threshold < 0 ? 0.5 : (double)(float)options->threshold; /* a score, copied, reaches itself */
     s->all = options->all != 0;
@@ -255,7 +258,9 @@ static bool take_sentence(ade_screen *s, const ade_item *item, ade_screen_row *r
 
 static ade_status next_row(ade_screen *s, ade_screen_row *row) {
     if (s->over) return ade__adopt_error(s->over, s->over_text);
-    ADE_TRY(ade__session_check_process(s->session));
+    if (s->owner != getpid())
+        return ade__fail(ADE_INVALID_ARGUMENT, "this screen was opened before fork(), and its threads stayed in the "
+                                               "parent process; open a screen in this one");
     ade_status status = s->started ? ADE_OK : start(s);
     while (!status) {
         if (!s->chunk) {

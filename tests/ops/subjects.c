@@ -10,7 +10,7 @@
 subject subjects[MAX_SUBJECTS];
 int     n_subjects;
 
-static struct ade_cpu_scratch scratch = {NULL, NULL, SUBJECT_MAX_LEN};
+static struct ade_cpu_scratch scratch = {.padded_len = SUBJECT_MAX_LEN};
 
 static void add_kernels(const ade_cpu_kernels *kernels, const char *level) {
     for (int bf16 = 0; bf16 < 2; bf16++) {
@@ -46,7 +46,8 @@ static void add_backend(const ade_ops *ops, int32_t precision, const char *preci
 void subjects_open(void) {
     scratch.keys = aligned_alloc(64, SUBJECT_MAX_HEAD * SUBJECT_MAX_LEN * sizeof(float));
     scratch.scores = aligned_alloc(64, ADE_CPU_GROUP * SUBJECT_MAX_LEN * sizeof(float));
-    if (!scratch.keys || !scratch.scores) abort();
+    scratch.values = aligned_alloc(64, 16 * SUBJECT_MAX_LEN * sizeof(float));
+    if (!scratch.keys || !scratch.scores || !scratch.values) abort();
     add_kernels(&ade__cpu_kernels_v1, "v1");
 #ifdef ADE_CPU_LEVELS
     __builtin_cpu_init();
@@ -71,6 +72,7 @@ void subjects_close(void) {
     n_subjects = 0;
     free(scratch.keys);
     free(scratch.scores);
+    free(scratch.values);
 }
 
 ade_status subject_probs(const subject *s, const ade_probs_args *args) {
