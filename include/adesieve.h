@@ -309,11 +309,11 @@ typedef enum ade_part {
 
 /* The text of one part, in which a row's start and end count. Pointers are valid during the call only. */
 typedef struct ade_screen_part {
+    uint32_t    struct_size; /* what this library fills; set by it */
+    int32_t     part;        /* ade_part */
     int64_t     pmid;
     int32_t     version;
-    int32_t     part;     /* ade_part */
     int32_t     section_index; /* from 0 through the record's abstract sections; 0 for a title */
-    int32_t     reserved;
     ade_text    section;  /* label; data is NULL where there is none */
     ade_text    text;
     const char *source;

@@ -210,6 +210,13 @@ static ade_status count_labels(const reader *r, ade_model_config *c) {
     return c->labels ? ADE_OK : ADE_OUT_OF_MEMORY;
 }
 
+/* An earlier label of the same name as label i; -1 if there is none. */
+static int32_t label_before(const ade_model_config *c, int32_t i) {
+    for (int32_t k = 0; k < i; k++)
+        if (!strcmp(c->labels[k], c->labels[i])) return k;
+    return -1;
+}
+
 static ade_status labels_from_option(const char *text, ade_model_config *c) {
     int32_t n = 1;
     size_t  size = strlen(text);
@@ -230,6 +237,9 @@ static ade_status labels_from_option(const char *text, ade_model_config *c) {
         if (begin == end)
             return ade__fail(ADE_INVALID_ARGUMENT, "label %d of those given is empty; give every label a name", (int)i);
         ADE_TRY(add_label(c, i, begin, (size_t)(end - begin)));
+        if (label_before(c, i) >= 0)
+            return ade__fail(ADE_INVALID_ARGUMENT, "labels %d and %d of those given are both \"%s\"; give them different names",
+                             (int)label_before(c, i), (int)i, c->labels[i]);
         text += length + 1; /* behind the last one: past the NUL, but not read */
     }
     return ADE_OK;
@@ -260,6 +270,12 @@ static ade_status labels_from_file(const reader *r, ade_model_config *c) {
 
 static void compare_label2id(const reader *r, const ade_model_config *c) {
     const json_t *ids = get(r, "label2id");
+    for (int32_t i = 0; i < c->n_labels; i++)
+        if (label_before(c, i) >= 0)
+            ade__log(r->log, ADE_LOG_WARNING,
+                     "%s/" CONFIG_FILE ": labels %d and %d are both \"%s\"; rows cannot tell them apart, so name the "
+                     "labels yourself",
+                     r->folder, (int)label_before(c, i), (int)i, c->labels[i]);
     if (!get(r, "id2label") || !json_is_object(ids)) return;
     for (int32_t i = 0; i < c->n_labels; i++) {
         const json_t *id = json_object_get(ids, c->labels[i]);

@@ -208,11 +208,11 @@ class TokensInfo(ctypes.Structure):
 
 class ScreenPart(ctypes.Structure):
     _fields_ = [
+        ("struct_size", c_uint32),
+        ("part", c_int32),
         ("pmid", c_int64),
         ("version", c_int32),
-        ("part", c_int32),
         ("section_index", c_int32),
-        ("reserved", c_int32),
         ("section", Text),
         ("text", Text),
         ("source", c_char_p),

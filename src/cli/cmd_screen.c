@@ -297,7 +297,7 @@ static int open_screen(screen_run *run) {
         options.parts_user = run;
     }
     status = ade_screen_open(run->engine.model, &options, &run->screen);
-    if (status != ADE_OK) return engine_failed(status, NULL);
+    if (status != ADE_OK) return engine_open_failed(status);
     run->engine.session_info = (ade_session_info)ADE_SESSION_INFO_INIT;
     status = ade_screen_get_session_info(run->screen, &run->engine.session_info);
     if (status != ADE_OK) return engine_failed(status, NULL);

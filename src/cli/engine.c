@@ -24,6 +24,11 @@ int engine_failed(ade_status status, const char *what) {
     return CLI_FAILED;
 }
 
+int engine_open_failed(ade_status status) {
+    int result = engine_failed(status, NULL);
+    return status == ADE_INVALID_ARGUMENT ? CLI_USAGE : result;
+}
+
 int engine_open_model(engine *out, const settings *wanted) {
     const char       *folder = wanted->model ? wanted->model : ade_default_model();
     ade_model_options options = ADE_MODEL_OPTIONS_INIT;
@@ -44,7 +49,7 @@ int engine_open_model(engine *out, const settings *wanted) {
         status = ade_model_get_info(out->model, &out->model_info);
     }
     if (status != ADE_OK) {
-        int result = engine_failed(status, NULL);
+        int result = engine_open_failed(status);
         if (status == ADE_IO && !wanted->model)
             say(SAY_HINT, "this is the default model; name another with -m DIR, or in ADESIEVE_MODEL");
         else if (status == ADE_IO)
@@ -76,7 +81,7 @@ int engine_open_session(engine *out, const settings *wanted, const ade_session_o
         out->session_info = (ade_session_info)ADE_SESSION_INFO_INIT;
         status = ade_session_get_info(out->session, &out->session_info);
     }
-    if (status != ADE_OK) return engine_failed(status, NULL);
+    if (status != ADE_OK) return engine_open_failed(status);
     out->seconds_open += seconds_now() - start;
     return signals_interrupted() ? CLI_INTERRUPTED : CLI_OK;
 }

@@ -28,6 +28,9 @@ void engine_session_options(const settings *wanted, ade_session_options *out);
 /* Says ade_last_error() with a hint, and returns the exit status for `status`. */
 int engine_failed(ade_status status, const char *what);
 
+/* The same when something is opened: an argument that the library refuses then is one of the command line's. */
+int engine_open_failed(ade_status status);
+
 /* Checks the inputs of a command: standard input is not read from a terminal unless that is said. CLI_OK or CLI_USAGE.
  * With `from_stdin` a missing FILE means standard input, and settings->files gets it. */
 int engine_check_files(settings *wanted, int from_stdin);

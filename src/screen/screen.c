@@ -188,7 +188,8 @@ static ade_text section_of(const ade_screen *s, const ade_chunk_part *part) {
 
 static void show_part(const ade_screen *s, const ade_chunk_part *part) {
     if (!s->parts) return;
-    const ade_screen_part shown = {.pmid = part->pmid,
+    const ade_screen_part shown = {.struct_size = sizeof(ade_screen_part),
+                                   .pmid = part->pmid,
                                    .version = part->version,
                                    .part = part->part,
                                    .section_index = part->section_index,

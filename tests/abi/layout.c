@@ -93,11 +93,11 @@ int main(void) {
     AT(ade_tokens_info, replaced);
     AT(ade_tokens_info, reserved);
     SIZE(ade_screen_part);
+    AT(ade_screen_part, struct_size);
+    AT(ade_screen_part, part);
     AT(ade_screen_part, pmid);
     AT(ade_screen_part, version);
-    AT(ade_screen_part, part);
     AT(ade_screen_part, section_index);
-    AT(ade_screen_part, reserved);
     AT(ade_screen_part, section);
     AT(ade_screen_part, text);
     AT(ade_screen_part, source);

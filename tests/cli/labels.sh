@@ -7,3 +7,5 @@ echo a | adesieve classify --labels 'no,yes' --positive-label no | cut_row
 adesieve info --labels no,yes --positive-label yes | grep -A1 labels
 adesieve screen --labels ADE,other --positive-label other --threshold 0.5 --limit 1 -q "$DATA/medline/pubmed2.xml" | head -1 | grep -o '"label":"[^"]*","score":0.5'
 adesieve classify --labels one /dev/null || echo "exit $?"
+adesieve classify --labels same,same /dev/null || echo "exit $?"
+adesieve classify --max-length 5000 /dev/null || echo "exit $?"
