@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compares the C tokenizer with the reference on a lot of text; prints the number of differences, exits 1 if any.
 
-    compare_tokenizer.py TOKENIZE_STDIN VOCABS [--ade CSV] [--medline FOLDER] [--random N] [--seed N]
+    compare_tokenizer.py TOKENIZE_STDIN VOCABS [--csv CSV].. [--medline FOLDER] [--random N] [--seed N]
 
-TOKENIZE_STDIN is tokenize_stdin.c, compiled; VOCABS a folder with bert-base-{cased,uncased}-vocab.txt; CSV the 23,516
-rows of the ADE corpus; FOLDER has PubMed XML, plain or .gz, whose titles and abstract sections are texts. Ids, tokens
+TOKENIZE_STDIN is tokenize_stdin.c, compiled; VOCABS a folder with bert-base-{cased,uncased}-vocab.txt; CSV a file
+with a column text; FOLDER has PubMed XML, plain or .gz, whose titles and abstract sections are texts. Ids, tokens
 (the reference's token of an id) and byte offsets have to agree. Needs the PyPI package tokenizers.
 """
 
@@ -127,7 +127,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
     parser.add_argument("vocabs")
-    parser.add_argument("--ade")
+    parser.add_argument("--csv", action="append", default=[])
     parser.add_argument("--medline")
     parser.add_argument("--random", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
@@ -138,9 +138,9 @@ def main():
     uncased = os.path.join(args.vocabs, "bert-base-uncased-vocab.txt")
     settings = [("cased c", cased, False), ("cased u", cased, True), ("uncased u", uncased, True)]
     sources = []
-    if args.ade:
-        with open(args.ade, encoding="utf-8", newline="") as file:
-            sources.append(("ade", [row["text"] for row in csv.DictReader(file)]))
+    for path in args.csv:
+        with open(path, encoding="utf-8", newline="") as file:
+            sources.append((os.path.basename(path), [row["text"] for row in csv.DictReader(file)]))
     if args.medline:
         sources.append(("medline", list(medline_texts(args.medline))))
     differences = 0

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# run_reference.sh BUILD PYTHON: tokenizer and XML reader against independent implementations, on far more text than the
+# stored golden values. PYTHON has the package tokenizers. ADE_SHARED_DATA may name a folder with the whole corpus
+# (ade_v2/ade_classification_hf_order.csv).
+set -euo pipefail
+build=$1 python=$2
+here=$(cd "$(dirname "$0")" && pwd)
+data=$here/../data
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+"$python" "$here/../../tokenizer/make_lists.py" --check
+"$python" "$here/compare_medline.py" "$build/tests/golden/medline_parts" "$data"/medline/*.xml "$data"/medline/*.xml.gz
+
+# Every sentence of the MEDLINE samples, as the splitter cuts them.
+"$build/adesieve" screen --all -q -f csv -m "$data/tiny_bert_cls" "$data"/medline/*.xml.gz "$data"/medline/pubmed*.xml \
+    >"$work/sentences.csv"
+corpus=$data/test.csv
+[ -n "${ADE_SHARED_DATA:-}" ] && corpus=$ADE_SHARED_DATA/ade_v2/ade_classification_hf_order.csv
+"$python" "$here/compare_tokenizer.py" "$build/tests/golden/tokenize_stdin" "$data/vocab" --csv "$corpus" \
+    --csv "$work/sentences.csv" --medline "$data/medline" --random 50000
