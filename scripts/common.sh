@@ -4,7 +4,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${ADESIEVE_BUILD:-$root/build}
 
 packages_build="gcc libc6-dev cmake ninja-build pkg-config libdnnl-dev libutf8proc-dev libjansson-dev libexpat1-dev zlib1g-dev libmd-dev"
-packages_test="g++ libcmocka-dev valgrind python3 python3-venv binutils time"
+packages_test="g++ groff-base libcmocka-dev valgrind python3 python3-venv binutils time"
 
 say() { printf '%s\n' "$*" >&2; }
 die() {

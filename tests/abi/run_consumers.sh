@@ -18,7 +18,7 @@ libraries=$(pkg-config --variable=libdir adesieve)
 ${CC:-cc} -std=c99 -Wall -Wextra -Wpedantic -Werror $(pkg-config --cflags adesieve) "$here/consumer_c/main.c" \
     -o "$work/consumer_c" $(pkg-config --libs adesieve) -Wl,-rpath,"$libraries" ${ADE_LINK_FLAGS:-}
 "$work/consumer_c" "$model" >"$work/c.txt"
-cmake -S "$here/consumer_cxx" -B "$work/cxx" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_EXE_LINKER_FLAGS="${ADE_LINK_FLAGS:-}" \
+cmake -G Ninja -S "$here/consumer_cxx" -B "$work/cxx" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_EXE_LINKER_FLAGS="${ADE_LINK_FLAGS:-}" \
     -DCMAKE_BUILD_TYPE=Release >"$work/cmake.log" || { cat "$work/cmake.log" >&2; exit 1; }
 cmake --build "$work/cxx" >"$work/build.log" || { cat "$work/build.log" >&2; exit 1; }
 "$work/cxx/consumer" "$model" >"$work/cxx.txt"
