@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -20,6 +21,12 @@ import adesieve  # noqa: E402
 DATA = Path(os.environ.get("ADE_TEST_DATA", ROOT / "tests" / "data"))
 TINY = DATA / "tiny_bert_cls"
 LABELS = ["not ADE", "ADE"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_works() -> None:
+    """A shell starts background jobs with SIGINT ignored, and Python keeps that; the tests of Ctrl-C would never end."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
