@@ -104,7 +104,8 @@ void say(say_level level, const char *format, ...) {
             put_literal(&line, " ");
         }
         put_valid_utf8(&line, text, strlen(text));
-        put_literal(&line, "\n");
+        if (level <= SAY_WARNING && *text && !strchr(".!?", text[strlen(text) - 1])) put_literal(&line, ".");
+        put_literal(&line, "\n"); /* the library's sentences come without their full stop */
     }
     progress_hide();
     messages_write(line.data, line.size);
