@@ -76,7 +76,9 @@ void ade__input_close(ade_input *in) {
     ade__free(in);
 }
 
-uint64_t ade__input_bytes_read(const ade_input *in) { return in->stored; }
+static uint64_t position(const ade_input *in) { return in->stored - (in->end - in->begin); }
+
+uint64_t ade__input_bytes_read(const ade_input *in) { return position(in); }
 
 /* Remembers the error that was just set; later reads repeat it. */
 static ade_status fail(ade_input *in, ade_status status) {
@@ -153,8 +155,6 @@ static ade_status find_format(ade_input *in) {
     in->format = FORMAT_GZIP;
     return ADE_OK;
 }
-
-static uint64_t position(const ade_input *in) { return in->stored - (in->end - in->begin); }
 
 /* At a place where a member may begin: 1 when one does, 0 at the end, -1 on failure (remembered). */
 static int next_member(ade_input *in) {

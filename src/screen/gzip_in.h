@@ -22,6 +22,6 @@ void       ade__input_close(ade_input *input); /* NULL is fine */
  * ADE_IO, ADE_BAD_INPUT, ADE_CANCELLED; after one of them every call returns it again. */
 ade_status ade__input_read(ade_input *input, void *buffer, size_t capacity, size_t *got);
 
-uint64_t ade__input_bytes_read(const ade_input *input); /* as stored */
+uint64_t ade__input_bytes_read(const ade_input *input); /* as stored; what is read ahead does not count */
 
 #endif

@@ -320,6 +320,7 @@ static void *run(void *argument) {
     r->began = ade__seconds();
     for (r->file = 0; r->file < r->options.inputs->n; r->file++) {
         if (r->options.limit && r->records == r->options.limit) break;
+        const uint64_t before = r->records;
         status = read_file(r);
         if (!status) status = need_chunk(r);
         if (!status) status = add_item(r->chunk, &(ade_item){.kind = ADE_ITEM_FILE});
@@ -330,6 +331,9 @@ static void *run(void *argument) {
         if (status == ADE_END) break; /* the limit */
         if (status == ADE_CANCELLED) return NULL;
         const bool of_the_file = status == ADE_IO || status == ADE_BAD_INPUT;
+        if (of_the_file && r->records > before) /* their rows stand, and nothing else tells them from a whole file's */
+            (void)ade__fail(status, "%s; the %llu records before that place were screened", ade_last_error(),
+                            (unsigned long long)(r->records - before));
         report(r, status);
         close_file(r);
         if (!of_the_file || !r->options.keep_going) return NULL;
