@@ -20,29 +20,28 @@
 #if ADE_LANES == 16
 /* 16 x 16 transpose: four rounds that exchange halves of pairs of rows at distance 8, 4, 2, 1. */
 ADE_INLINE void transpose16(ade_vec r[16]) {
-#define EXCHANGE(distance, low, high)                                   \
-    for (int i = 0; i < 16; i++)                                        \
-        if (!(i & (distance))) {                                        \
-            ade_vec a = r[i], b = r[i + (distance)];                    \
-            r[i] = __builtin_shuffle(a, b, (ade_ivec)low);               \
-            r[i + (distance)] = __builtin_shuffle(a, b, (ade_ivec)high); \
+#define LOW8 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
+#define HIGH8 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
+#define LOW4 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27
+#define HIGH4 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31
+#define LOW2 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29
+#define HIGH2 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31
+#define LOW1 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30
+#define HIGH1 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31
+#define EXCHANGE(distance)                                        \
+    for (int i = 0; i < 16; i++)                                  \
+        if (!(i & (distance))) {                                  \
+            ade_vec a = r[i], b = r[i + (distance)];              \
+            r[i] = ADE_SHUFFLE(a, b, LOW##distance);              \
+            r[i + (distance)] = ADE_SHUFFLE(a, b, HIGH##distance); \
         }
-#define LIST(...) {__VA_ARGS__}
-    const ade_ivec l8 = LIST(0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),
-                  h8 = LIST(8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31),
-                  l4 = LIST(0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27),
-                  h4 = LIST(4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31),
-                  l2 = LIST(0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29),
-                  h2 = LIST(2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31),
-                  l1 = LIST(0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30),
-                  h1 = LIST(1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);
-    EXCHANGE(8, l8, h8)
-    EXCHANGE(4, l4, h4)
-    EXCHANGE(2, l2, h2)
-    EXCHANGE(1, l1, h1)
+    EXCHANGE(8)
+    EXCHANGE(4)
+    EXCHANGE(2)
+    EXCHANGE(1)
 #undef EXCHANGE
-#undef LIST
 }
+
 #define TILED 1
 #else
 #define TILED 0

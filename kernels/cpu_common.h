@@ -108,19 +108,26 @@ ADE_INLINE ade_vec ade__max(ade_vec a, ade_vec b) { return ade__select(a > b, a,
 ADE_INLINE ade_vec ade__min(ade_vec a, ade_vec b) { return ade__select(a < b, a, b); }
 #endif
 
+/* Lanes of two vectors by number: 0 is a's first, ADE_LANES is b's. */
+#if defined(__clang__)
+#define ADE_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define ADE_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (ade_ivec){__VA_ARGS__})
+#endif
+
 /* v with the lanes of each pair of neighbouring blocks of `distance` lanes exchanged. */
 #if ADE_LANES == 16
-#define ADE_SWAP8(v) __builtin_shuffle(v, (ade_ivec){8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7})
-#define ADE_SWAP4(v) __builtin_shuffle(v, (ade_ivec){4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11})
-#define ADE_SWAP2(v) __builtin_shuffle(v, (ade_ivec){2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13})
-#define ADE_SWAP1(v) __builtin_shuffle(v, (ade_ivec){1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14})
+#define ADE_SWAP8(v) ADE_SHUFFLE(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
+#define ADE_SWAP4(v) ADE_SHUFFLE(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)
+#define ADE_SWAP2(v) ADE_SHUFFLE(v, v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)
+#define ADE_SWAP1(v) ADE_SHUFFLE(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)
 #elif ADE_LANES == 8
-#define ADE_SWAP4(v) __builtin_shuffle(v, (ade_ivec){4, 5, 6, 7, 0, 1, 2, 3})
-#define ADE_SWAP2(v) __builtin_shuffle(v, (ade_ivec){2, 3, 0, 1, 6, 7, 4, 5})
-#define ADE_SWAP1(v) __builtin_shuffle(v, (ade_ivec){1, 0, 3, 2, 5, 4, 7, 6})
+#define ADE_SWAP4(v) ADE_SHUFFLE(v, v, 4, 5, 6, 7, 0, 1, 2, 3)
+#define ADE_SWAP2(v) ADE_SHUFFLE(v, v, 2, 3, 0, 1, 6, 7, 4, 5)
+#define ADE_SWAP1(v) ADE_SHUFFLE(v, v, 1, 0, 3, 2, 5, 4, 7, 6)
 #else
-#define ADE_SWAP2(v) __builtin_shuffle(v, (ade_ivec){2, 3, 0, 1})
-#define ADE_SWAP1(v) __builtin_shuffle(v, (ade_ivec){1, 0, 3, 2})
+#define ADE_SWAP2(v) ADE_SHUFFLE(v, v, 2, 3, 0, 1)
+#define ADE_SWAP1(v) ADE_SHUFFLE(v, v, 1, 0, 3, 2)
 #endif
 
 /* Sum and largest of the lanes, halving the distance from half a vector to 1. */
