@@ -195,6 +195,7 @@ static int run_classify(classify_run *run, settings *wanted, output *stats) {
     if (wanted->format == ROWS_CSV) put_literal(&run->rows.rows, "label,score,text\n");
     status = text_run_all(&run->texts, wanted, handle, run);
     progress_hide();
+    text_run_say_unwritten(&run->texts, &run->rows, status);
     if (status != CLI_OK && status != CLI_PARTIAL && status != CLI_CLOSED) return status;
     finished = output_finish(&run->rows, status != CLI_CLOSED);
     if (finished != CLI_OK && finished != CLI_CLOSED) return finished;

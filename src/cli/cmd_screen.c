@@ -8,6 +8,7 @@
 #include "messages.h"
 #include "progress.h"
 #include "signals.h"
+#include "texts.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@ typedef struct screen_run {
     ade_screen_stats stats;
     output           rows, parts;
     uint32_t         inputs_refused; /* could not be added */
+    uint64_t         deletions;      /* rows of deleted records, written or left out */
     double           threshold;
     int              reading; /* 1 once rows are being fetched */
 } screen_run;
@@ -183,6 +185,10 @@ static int write_rows(screen_run *run) {
                 row.source, (long long)row.pmid, (int)row.sentence);
             return CLI_FAILED;
         }
+        if (row.part == ADE_PART_DELETED) {
+            run->deletions++;
+            if (run->wanted->no_deleted) continue;
+        }
         if (run->wanted->format == ROWS_JSONL)
             put_json_row(run, &row);
         else
@@ -216,8 +222,12 @@ static const char *grouped(uint64_t value, char *text) {
     return text;
 }
 
+static const char *plural(uint64_t count) { return count == 1 ? "" : "s"; }
+
 static void say_summary(const screen_run *run) {
     const ade_screen_stats *s = &run->stats;
+    uint64_t                deletions = run->wanted->no_deleted ? 0 : run->deletions;
+    uint32_t                failed = s->files_failed + run->inputs_refused;
     char                    n[8][32];
     say(SAY_NOTE, "citations  %s = %s new + %s revised + %s unchanged + %s superseded; %s deleted",
         grouped(s->citations, n[0]), grouped(s->new_citations, n[1]), grouped(s->revised, n[2]),
@@ -226,14 +236,27 @@ static void say_summary(const screen_run *run) {
         grouped(s->without_text, n[1]));
     say(SAY_NOTE, "sentences  %s = %s screened + %s skipped", grouped(s->sentences, n[0]), grouped(s->screened, n[1]),
         grouped(s->skipped, n[2]));
-    say(SAY_NOTE, "hits       %s at a threshold of %g; %s rows", grouped(s->hits, n[0]), run->threshold,
-        grouped(s->rows, n[1]));
+    say(SAY_NOTE, "hits       %s at a threshold of %g; %s row%s = %s %s%s + %s deletion%s", grouped(s->hits, n[0]),
+        run->threshold, grouped(s->rows, n[1]), plural(s->rows), grouped(s->rows - deletions, n[2]),
+        run->wanted->all ? "sentence" : "hit", plural(s->rows - deletions), grouped(deletions, n[3]),
+        plural(deletions));
     say(SAY_NOTE, "tokens     %s, %s of them unknown; %s texts truncated", grouped(s->tokens, n[0]),
         grouped(s->unknown_tokens, n[1]), grouped(s->truncated_texts, n[2]));
     say(SAY_NOTE, "time       %.1f s (classifying %.1f s); %.0f sentences/s", s->seconds_total, s->seconds_classify,
         per_second((double)s->screened, s->seconds_total));
-    if (s->files_failed + run->inputs_refused > 0)
-        say(SAY_NOTE, "failed     %u inputs, named above", s->files_failed + run->inputs_refused);
+    if (failed > 0) say(SAY_NOTE, "failed     %u input%s, named above", failed, plural(failed));
+}
+
+/* The library counts the rows that it gave; with --no-deleted, fewer are written. */
+static ade_status get_stats(screen_run *run) {
+    ade_status result;
+    run->stats = (ade_screen_stats)ADE_SCREEN_STATS_INIT;
+    result = ade_screen_get_stats(run->screen, &run->stats);
+    if (result == ADE_OK && run->wanted->no_deleted) {
+        run->stats.rows -= run->deletions;
+        if (run->stats.confirmed > 0) run->stats.confirmed -= run->deletions;
+    }
+    return result;
 }
 
 static json_t *stats_object(const screen_run *run) {
@@ -321,8 +344,7 @@ static int run_screen(screen_run *run, const settings *wanted, output *stats) {
     status = write_rows(run);
     progress_hide();
     if (status != CLI_OK && status != CLI_CLOSED) return status;
-    run->stats = (ade_screen_stats)ADE_SCREEN_STATS_INIT;
-    result = ade_screen_get_stats(run->screen, &run->stats);
+    result = get_stats(run);
     if (result != ADE_OK) return engine_failed(result, NULL);
     /* With every file failed there is nothing worth a name. */
     if (run->stats.files_failed > 0 && run->stats.files_failed >= run->stats.files_total) return CLI_FAILED;
@@ -335,7 +357,7 @@ static int run_screen(screen_run *run, const settings *wanted, output *stats) {
     if (finished == CLI_CLOSED) status = CLI_CLOSED; /* seen at the last write only */
     if (status == CLI_OK && finished == CLI_OK) {
         result = ade_screen_confirm(run->screen);
-        if (result == ADE_OK) result = ade_screen_get_stats(run->screen, &run->stats);
+        if (result == ADE_OK) result = get_stats(run);
         if (result != ADE_OK) return engine_failed(result, NULL);
     }
     if (wanted->stats) {
@@ -346,6 +368,17 @@ static int run_screen(screen_run *run, const settings *wanted, output *stats) {
     if (status == CLI_OK) say_summary(run);
     if (status == CLI_OK && run->stats.files_failed + run->inputs_refused > 0) status = CLI_PARTIAL;
     return status;
+}
+
+/* Behind the errors: some of the inputs are texts by their names. */
+static void say_if_texts(const settings *wanted) {
+    for (size_t i = 0; i < wanted->n_files; i++) {
+        const char *name = wanted->files[i];
+        if (texts_format_of_name(name) != TEXTS_LINES || name_ends_in(name, strlen(name), ".txt")) {
+            say(SAY_HINT, "for CSV, TSV, JSONL or plain text use: adesieve classify");
+            return;
+        }
+    }
 }
 
 int cmd_screen(settings *wanted) {
@@ -360,6 +393,7 @@ int cmd_screen(settings *wanted) {
         progress_start(wanted->progress, wanted->quiet);
         status = run_screen(run, wanted, &stats);
         progress_hide();
+        if (status == CLI_FAILED || status == CLI_PARTIAL) say_if_texts(wanted);
         output_finish(&run->parts, 0); /* what was not finished above is not complete */
         output_finish(&run->rows, 0);
         output_finish(&stats, 0);

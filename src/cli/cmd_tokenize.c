@@ -133,6 +133,7 @@ static int run_tokenize(tokenize_run *run, settings *wanted, output *stats) {
     if (status != CLI_OK) return status;
     status = text_run_all(&run->texts, wanted, handle, run);
     progress_hide();
+    text_run_say_unwritten(&run->texts, &run->rows, status);
     if (status != CLI_OK && status != CLI_PARTIAL && status != CLI_CLOSED) return status;
     finished = output_finish(&run->rows, status != CLI_CLOSED);
     if (finished != CLI_OK && finished != CLI_CLOSED) return finished;

@@ -158,7 +158,7 @@ void help_manual(bytes *out) {
     put_literal(out,
                 ".SH DESCRIPTION\n"
                 "Finds the sentences of biomedical text that report an adverse drug effect, with a BERT classifier\n"
-                "that runs straight from its Hugging Face folder, on the processor or on a GPU.\n.SH COMMANDS\n");
+                "that runs straight from its Hugging Face folder.\n.SH COMMANDS\n");
     for (int i = 0; i < N_COMMANDS; i++) {
         put(out, ".SS %s\n", command_table[i].name);
         put_roff_line(out, command_table[i].description);

@@ -18,7 +18,7 @@ const option_entry option_table[] = {
     {EVERY, 'o', "output", "FILE", OPTION_TEXT, AT(output), 0, 0,
      "Where to write; - is standard output, the default. A file appears under its name only when it is complete."},
     {SCREEN | CLASSIFY, 'f', "format", "jsonl|tsv|csv", OPTION_CHOICE, AT(format), 0, 0,
-     "How to write the rows. Default: jsonl."},
+     "How to write the rows. Default: what the name of --output says (.jsonl .tsv .csv), else jsonl."},
     {INFO, 'f', "format", "text|json", OPTION_CHOICE, AT(format), 0, 0, "How to write. Default: text."},
 
     {SCREEN, 't', "threshold", "SCORE", OPTION_NUMBER, AT(threshold), 0, 1e30,
@@ -26,6 +26,8 @@ const option_entry option_table[] = {
      "Default: 0.5."},
     {SCREEN, 'a', "all", NULL, OPTION_FLAG, AT(all), 0, 0, "Write a row for every sentence, not only for hits."},
     {SCREEN, 0, "no-text", NULL, OPTION_FLAG, AT(no_text), 0, 0, "Leave the sentence itself out of the rows."},
+    {SCREEN, 0, "no-deleted", NULL, OPTION_FLAG, AT(no_deleted), 0, 0,
+     "Leave out the rows of deleted records; they are still counted."},
     {SCREEN, 0, "parts", "FILE", OPTION_TEXT, AT(parts), 0, 0,
      "Also write the texts of titles and abstract sections, in which start and end count, one JSON object a line."},
     {SCREEN, 0, "no-section-label", NULL, OPTION_FLAG, AT(no_section_label), 0, 0,
@@ -51,9 +53,10 @@ const option_entry option_table[] = {
     {SCREEN | CLASSIFY | INFO, 0, "positive-label", "NAME", OPTION_TEXT, AT(positive_label), 0, 0,
      "The label whose probability is the score. Default: ADE, else the last one."},
     {SCREEN | CLASSIFY | INFO, 0, "device", "auto|cpu|cuda|cuda:N", OPTION_DEVICE, AT(device), 0, 0,
-     "Where to compute. Default: auto, a GPU if one can be used, else the processor."},
+     "Where to compute. This build has no GPU backend, which cuda and cuda:N need, so auto, the default, is cpu."},
     {SCREEN | CLASSIFY | INFO, 0, "precision", "auto|f32|bf16|f16", OPTION_CHOICE, AT(precision), 0, 0,
-     "What to compute in. Default: auto, bf16 where the processor has it, else f32; f16 on a GPU."},
+     "What to compute in. Default: auto, bf16 where the processor has it, else f32. f16 needs a GPU backend, which "
+     "this build does not have."},
     {SCREEN | CLASSIFY | INFO, 0, "threads", "N", OPTION_INTEGER, AT(threads), 1, 4096,
      "Processor threads. Default: as many as this process may run on. The output is the same with any number."},
     {SCREEN | CLASSIFY | INFO, 0, "token-budget", "N", OPTION_INTEGER, AT(token_budget), 1, 1 << 20,
@@ -102,19 +105,20 @@ static const char *const info_examples[] = {
     "What a model folder is, and what it will run as, for a program:", "adesieve info -m biobert -f json", NULL};
 
 const command_entry command_table[N_COMMANDS] = {
-    [COMMAND_SCREEN] = {"screen", "find the adverse drug effects in MEDLINE/PubMed XML",
-                        "adesieve screen [OPTIONS] FILE...",
-                        "Reads MEDLINE/PubMed XML, plain or gzip, from files or from all such files of a folder; - is "
-                        "standard input. Writes "
-                        "one row for each sentence whose score reaches the threshold, in the order of files, records "
-                        "and sentences, and "
-                        "says at the end what was read.\n"
-                        "A row holds pmid, version, part (title or abstract), section, sentence (counted from 0 "
-                        "through the record), start and "
-                        "end (in code points, within the text of that part or section), text, label, score, truncated "
-                        "and source (the file). "
-                        "A deleted record gives a row that says so.",
-                        screen_examples},
+    [COMMAND_SCREEN] =
+        {"screen", "find the adverse drug effects in MEDLINE/PubMed XML", "adesieve screen [OPTIONS] FILE...",
+         "Reads MEDLINE/PubMed XML, plain or gzip, from files or from all such files of a folder; - is "
+         "standard input. Files are taken in the order of the number in their names "
+         "(pubmed26n1334 is 1334), whatever the order given; folders are not searched recursively. "
+         "Writes one row for each sentence whose score reaches the threshold, in the order of files, records "
+         "and sentences, and "
+         "says at the end what was read.\n"
+         "A row holds pmid, version, part (title or abstract), section, sentence (counted from 0 "
+         "through the record), start and "
+         "end (in code points, within the text of that part or section), text, label, score, truncated "
+         "and source (the file). "
+         "A deleted record gives a row that says so.",
+         screen_examples},
     [COMMAND_CLASSIFY] = {"classify", "label and score each text", "adesieve classify [OPTIONS] [FILE...]",
                           "Reads texts: one a line, a column of a CSV or TSV file with a header line, or a field of "
                           "JSON Lines; each also "

@@ -4,6 +4,7 @@
 #include "options.h"
 
 #include "adesieve.h"
+#include "rows.h"
 
 #include <errno.h>
 #include <math.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
@@ -241,12 +243,21 @@ static int parse_short(command_id command, const char *argument, const char *fol
     return 0;
 }
 
+/* What the name of the output says; 0, the first choice, when it says nothing. */
+static int format_of_output(const char *path) {
+    static const char *const suffixes[] = {[ROWS_JSONL] = ".jsonl", [ROWS_TSV] = ".tsv", [ROWS_CSV] = ".csv"};
+    size_t                   size = path ? strlen(path) : 0;
+    for (int i = 0; i < 3; i++)
+        if (size > strlen(suffixes[i]) && strcasecmp(path + size - strlen(suffixes[i]), suffixes[i]) == 0) return i;
+    return 0;
+}
+
 int options_parse(command_id command, int argc, char **argv, settings *out, usage_problem *problem) {
     int only_files = 0;
     memset(out, 0, sizeof *out);
     memset(problem, 0, sizeof *problem);
     out->threshold = -1;
-    out->input_format = -1;
+    out->format = out->input_format = -1;
     out->text_field = "text";
     out->files = calloc((size_t)argc + 1, sizeof *out->files);
     if (!out->files) return fail(problem, "out of memory.");
@@ -265,6 +276,8 @@ int options_parse(command_id command, int argc, char **argv, settings *out, usag
         if (out->help || out->version) return 0;
         i += used_following;
     }
+    if (out->format < 0)
+        out->format = command == COMMAND_SCREEN || command == COMMAND_CLASSIFY ? format_of_output(out->output) : 0;
     for (size_t i = 0, seen = 0; i < out->n_files; i++)
         if (strcmp(out->files[i], "-") == 0 && seen++)
             return fail(problem, "standard input ('-') can be read only once.");

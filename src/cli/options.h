@@ -16,7 +16,7 @@ typedef struct settings {
     int          input_format; /* texts_format, or -1: by name */
     int          device, device_index, precision, threads, max_length, token_budget;
     int          invalid_utf8, split_special_tokens, with_text;
-    int          all, no_text, no_section_label, fail_fast;
+    int          all, no_text, no_deleted, no_section_label, fail_fast;
     double       threshold; /* negative = the library's */
     uint64_t     limit;     /* 0 = none */
     int          quiet, progress, log_json;

@@ -61,7 +61,9 @@ static int handle_window(text_run *run, text_window *window, uint64_t position, 
 
 static void say_problem(const char *path, const texts_problem *problem, uint64_t texts_read) {
     char place[64] = "";
-    if (texts_read > 0)
+    if (texts_read == 1)
+        snprintf(place, sizeof place, " Its first text was read.");
+    else if (texts_read > 1)
         snprintf(place, sizeof place, " Its first %llu texts were read.", (unsigned long long)texts_read);
     if (strncmp(problem->error, "line ", 5) == 0)
         say(SAY_ERROR, "%s, %s%s", shown(path), problem->error, place);
@@ -86,6 +88,8 @@ int text_run_all(text_run *run, const settings *wanted, window_fn handle, void *
         texts        *in;
         uint64_t      texts_before = run->texts + window.count;
         options.format = wanted->input_format >= 0 ? (texts_format)wanted->input_format : texts_format_of_name(path);
+        if (wanted->input_format < 0 && options.format == TEXTS_LINES)
+            options.format = TEXTS_PROBABLY_LINES;
         in = texts_open(path, &options, i, &problem);
         if (!in) result = TEXTS_ERROR;
         if (!in && signals_interrupted()) status = CLI_INTERRUPTED; /* a named pipe keeps open() waiting */
@@ -112,4 +116,9 @@ int text_run_all(text_run *run, const settings *wanted, window_fn handle, void *
     text_window_free(&window);
     if (status != CLI_OK || run->inputs_failed == 0) return status;
     return wanted->fail_fast || run->inputs_failed == run->inputs ? CLI_FAILED : CLI_PARTIAL;
+}
+
+void text_run_say_unwritten(const text_run *run, const output *rows, int status) {
+    if (status == CLI_FAILED && run->texts > 0 && run->inputs_failed > 0 && rows->target)
+        say(SAY_HINT, "no output was written to %s", rows->name);
 }

@@ -4,6 +4,7 @@
 #define CLI_TEXT_RUN_H
 
 #include "options.h"
+#include "output.h"
 #include "texts.h"
 
 typedef struct text_run {
@@ -24,6 +25,9 @@ typedef int (*window_fn)(void *user, const text_window *window);
  * fail_fast. Returns CLI_OK, CLI_PARTIAL, CLI_FAILED (all inputs failed, or the first with fail_fast), CLI_INTERRUPTED,
  * or what `handle` returned. */
 int text_run_all(text_run *run, const settings *wanted, window_fn handle, void *user);
+
+/* Says that `rows`, when it is a regular file, was not made, if texts were read before the inputs' failure. */
+void text_run_say_unwritten(const text_run *run, const output *rows, int status);
 
 /* An ade_progress_fn whose user is the text_run. */
 int text_run_progress(void *user, uint64_t done, uint64_t total);

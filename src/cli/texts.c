@@ -64,17 +64,17 @@ static int window_grow(text_window *window) {
     return 0;
 }
 
-static int ends_in(const char *path, size_t size, const char *ending) {
+int name_ends_in(const char *path, size_t size, const char *ending) {
     size_t length = strlen(ending);
     return size > length && strncasecmp(path + size - length, ending, length) == 0;
 }
 
 texts_format texts_format_of_name(const char *path) {
     size_t size = strlen(path);
-    if (ends_in(path, size, ".gz")) size -= 3;
-    if (ends_in(path, size, ".csv")) return TEXTS_CSV;
-    if (ends_in(path, size, ".tsv")) return TEXTS_TSV;
-    if (ends_in(path, size, ".jsonl") || ends_in(path, size, ".ndjson")) return TEXTS_JSONL;
+    if (name_ends_in(path, size, ".gz")) size -= 3;
+    if (name_ends_in(path, size, ".csv")) return TEXTS_CSV;
+    if (name_ends_in(path, size, ".tsv")) return TEXTS_TSV;
+    if (name_ends_in(path, size, ".jsonl") || name_ends_in(path, size, ".ndjson")) return TEXTS_JSONL;
     return TEXTS_LINES;
 }
 
@@ -96,6 +96,46 @@ static void hint(texts_problem *problem, const char *text) {
     snprintf(problem->hint, sizeof problem->hint, "%s", text);
 }
 
+/* Kinds of file whose lines are no texts. */
+static const struct {
+    const char *kind, *suffixes[4], *first_bytes;
+} no_texts[] = {{"XML", {".xml"}, "<?xml"},
+                {"JSON", {".json"}, NULL},
+                {"PDF", {".pdf"}, "%PDF"},
+                {"HTML", {".html", ".htm"}, NULL},
+                {"a ZIP archive or an office document", {".zip", ".xlsx", ".docx"}, "PK\x03\x04"},
+                {"an office document", {".xls", ".doc"}, NULL},
+                {"Parquet", {".parquet"}, NULL}};
+
+static texts_result fail_no_text(texts_problem *problem, uint64_t line, size_t number, const char *told_by) {
+    const char *kind = no_texts[number].kind;
+    if (strcmp(kind, "XML") == 0)
+        hint(problem, "MEDLINE XML goes to 'adesieve screen'; --input-format lines reads the file as it is");
+    else if (strcmp(kind, "JSON") == 0)
+        hint(problem, "one object a line is read with --input-format jsonl");
+    else
+        hint(problem, "convert it to plain text, CSV or JSON Lines (.jsonl)");
+    return fail(problem, line, "%sseems to be %s by its %s, not one text a line.", line > 0 ? ": " : "", kind, told_by);
+}
+
+static texts_result check_name(const char *path, texts_problem *problem) {
+    size_t size = strlen(path);
+    if (name_ends_in(path, size, ".gz")) size -= 3;
+    for (size_t i = 0; i < sizeof no_texts / sizeof no_texts[0]; i++)
+        for (size_t j = 0; j < 4 && no_texts[i].suffixes[j]; j++)
+            if (name_ends_in(path, size, no_texts[i].suffixes[j])) return fail_no_text(problem, 0, i, "name");
+    return TEXTS_FULL;
+}
+
+static texts_result check_first_bytes(const char *data, size_t size, texts_problem *problem) {
+    for (size_t i = 0; i < sizeof no_texts / sizeof no_texts[0]; i++) {
+        const char *first = no_texts[i].first_bytes;
+        if (first && size >= strlen(first) && memcmp(data, first, strlen(first)) == 0)
+            return fail_no_text(problem, 1, i, "first bytes");
+    }
+    return TEXTS_FULL;
+}
+
 texts *texts_open(const char *path, const texts_options *options, uint32_t input_number, texts_problem *problem) {
     texts *in = calloc(1, sizeof *in);
     problem->error[0] = problem->hint[0] = '\0';
@@ -108,8 +148,8 @@ texts *texts_open(const char *path, const texts_options *options, uint32_t input
     in->line = 1;
     if (in->options.max_bytes == 0) in->options.max_bytes = default_max_bytes;
     in->source = input_open(path, problem->error, sizeof problem->error);
-    if (!in->source) {
-        free(in);
+    if (!in->source || (options->format == TEXTS_PROBABLY_LINES && check_name(path, problem) != TEXTS_FULL)) {
+        texts_close(in);
         return NULL;
     }
     return in;
@@ -265,6 +305,9 @@ static texts_result add_text(texts *in, text_window *window, const char *text, s
 }
 
 static texts_result take_line(texts *in, text_window *window, const char *record, size_t size, texts_problem *problem) {
+    if (in->line == 1 && in->options.format == TEXTS_PROBABLY_LINES &&
+        check_first_bytes(record, size, problem) != TEXTS_FULL)
+        return TEXTS_ERROR;
     if (!in->options.replace && utf8_valid_prefix(record, size) != size) return fail_utf8(in, record, 0, size, problem);
     return add_text(in, window, record, size, 0, problem);
 }
@@ -346,6 +389,8 @@ static texts_result fail_field(const texts *in, const char *record, size_t at, t
 static texts_result take_header(texts *in, char *record, size_t size, texts_problem *problem) {
     char   names[600] = "";
     size_t used = 0, next = 0, found = 0;
+    char   other = in->options.format == TEXTS_CSV ? '\t' : ',';
+    int    separated = memchr(record, ';', size) || memchr(record, other, size); /* by something else */
     for (size_t from = 0; from <= size; from = next) {
         field  where;
         size_t length;
@@ -368,7 +413,11 @@ static texts_result take_header(texts *in, char *record, size_t size, texts_prob
         }
     }
     if (found == 1) return TEXTS_FULL;
-    hint(problem, "choose one with --text-field NAME; a file without a header line is read with --input-format lines");
+    if (in->n_columns == 1 && separated)
+        hint(problem, "fields are separated by commas in CSV, and by tabs in TSV");
+    else
+        hint(problem,
+             "choose one with --text-field NAME; a file without a header line is read with --input-format lines");
     if (found > 1) return fail(problem, in->line, ": the column '%s' is there %zu times.", in->options.field, found);
     return fail(problem, in->line, ": there is no column '%s'; the columns are: %s.", in->options.field, names);
 }
@@ -386,7 +435,8 @@ static texts_result take_row(texts *in, text_window *window, char *record, size_
     if (count != in->n_columns) {
         hint(problem, in->options.format == TEXTS_CSV ? "a text with commas must stand in quotes"
                                                       : "a tab inside a text is written \\t");
-        return fail(problem, in->line, ": has %zu fields, but the header line has %zu.", count, in->n_columns);
+        return fail(problem, in->line, ": has %zu field%s, but the header line has %zu.", count, count == 1 ? "" : "s",
+                    in->n_columns);
     }
     if (!in->options.replace && utf8_valid_prefix(record + text.from, text.to - text.from) != text.to - text.from)
         return fail_utf8(in, record, text.from, text.to, problem);

@@ -7,7 +7,13 @@
 #include "adesieve.h"
 #include "rows.h"
 
-typedef enum texts_format { TEXTS_LINES, TEXTS_CSV, TEXTS_TSV, TEXTS_JSONL } texts_format;
+typedef enum texts_format {
+    TEXTS_LINES,
+    TEXTS_CSV,
+    TEXTS_TSV,
+    TEXTS_JSONL,
+    TEXTS_PROBABLY_LINES /* lines for want of a better guess: XML, ZIP, PDF and the like are an error */
+} texts_format;
 
 typedef struct texts_options {
     texts_format format;
@@ -35,6 +41,9 @@ void text_window_free(text_window *window);
 
 /* What a name says, without its .gz: lines for .txt and all that is not .csv, .tsv or .jsonl (.ndjson). */
 texts_format texts_format_of_name(const char *path);
+
+/* Whether the first `size` bytes of `path` end in `ending`, in upper or lower case; `ending` alone is no name. */
+int name_ends_in(const char *path, size_t size, const char *ending);
 
 typedef struct texts texts;
 

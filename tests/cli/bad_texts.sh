@@ -10,7 +10,11 @@ printf 'Rash after amoxicillin.\n' | gzip | head -c 30 >cut.txt.gz
 printf 'plain\n' >plain.txt.gz
 printf '\xff\xfea\0\n\0' >utf16.txt
 : >empty.csv
-for file in latin1.txt column.csv quote.csv fields.tsv field.jsonl broken.jsonl cut.txt.gz plain.txt.gz utf16.txt empty.csv; do
+printf 'text\tid\na\n' >field.tsv
+printf 'id;text\n1;a\n' >semicolon.csv
+printf 'text\tid\na\t1\n' >tab.csv
+for file in latin1.txt column.csv quote.csv fields.tsv field.jsonl broken.jsonl cut.txt.gz plain.txt.gz utf16.txt empty.csv field.tsv \
+    semicolon.csv tab.csv; do
     adesieve classify -o out "$file" || echo "exit $?"
     test ! -e out
 done
@@ -18,3 +22,18 @@ done
 echo fine >fine.txt
 adesieve classify fine.txt cut.txt.gz fine.txt 2>/dev/null | wc -l
 adesieve classify -o out fine.txt cut.txt.gz fine.txt 2>/dev/null || echo "exit $?"
+# Files that are no texts, told by name or first bytes, unless --input-format says otherwise.
+printf '<?xml version="1.0"?>\n' | tee notes.XML >unnamed.txt
+printf '\xef\xbb\xbf<?xml?>\n' | gzip >unnamed.gz
+printf 'PK\x03\x04\xff' >archive
+printf '%%PDF-1.7\n' | tee a.pdf >paper
+for suffix in json xlsx docx zip xls parquet html json.gz; do
+    echo a >"a.$suffix"
+    [[ $suffix == *.gz ]] && gzip -c fine.txt >"a.$suffix"
+done
+adesieve tokenize notes.XML unnamed.txt unnamed.gz archive a.pdf paper a.json a.xlsx a.docx a.zip a.xls a.parquet a.html \
+    a.json.gz nowhere.xml || echo "exit $?"
+adesieve tokenize -q - <notes.XML || echo "exit $?"
+adesieve tokenize -q -i lines notes.XML archive a.pdf a.json --invalid-utf8 replace | wc -l
+adesieve classify -q -o out fine.txt notes.XML || echo "exit $?"
+wc -l <out

@@ -6,3 +6,11 @@ wc -l <json
 head -1 json
 adesieve screen -q -f tsv "$xml" | grep 31034065
 adesieve screen -q -f csv --no-text "$xml" | grep 31034065
+# --no-deleted leaves them out; the summary and the statistics count what is written.
+summary() { sed -n 's/^hits  *//p;s/^citations.*; //p' said; }
+adesieve screen --no-deleted --stats s.json "$xml" 2>said | grep -vc '"deleted"'
+summary
+grep -e '"deleted"' -e '"rows' s.json
+adesieve screen --all "$xml" 2>said >rows
+summary
+wc -l <rows

@@ -10,3 +10,9 @@ grep -e files_failed -e files_done s.json
 adesieve screen -q -o never cut.xml text.xml || echo "exit $?"
 adesieve screen -q -o never --fail-fast cut.xml "$DATA/medline/pubmed1.xml" || echo "exit $?"
 test ! -e never
+# Texts are not for screen.
+printf 'text\nRash.\n' >notes.csv
+printf '{"text":"a"}\n' | gzip >notes.jsonl.gz
+adesieve screen notes.csv || echo "exit $?"
+adesieve screen --fail-fast -o never notes.jsonl.gz "$DATA/medline/pubmed1.xml" || echo "exit $?"
+adesieve screen notes.csv text.xml "$DATA/medline/pubmed1.xml" 2>&1 >/dev/null | grep -c -e '^failed     2 inputs' -e 'hint'
