@@ -88,8 +88,7 @@ int text_run_all(text_run *run, const settings *wanted, window_fn handle, void *
         texts        *in;
         uint64_t      texts_before = run->texts + window.count;
         options.format = wanted->input_format >= 0 ? (texts_format)wanted->input_format : texts_format_of_name(path);
-        if (wanted->input_format < 0 && options.format == TEXTS_LINES)
-            options.format = TEXTS_PROBABLY_LINES;
+        if (wanted->input_format < 0 && options.format == TEXTS_LINES) options.format = TEXTS_PROBABLY_LINES;
         in = texts_open(path, &options, i, &problem);
         if (!in) result = TEXTS_ERROR;
         if (!in && signals_interrupted()) status = CLI_INTERRUPTED; /* a named pipe keeps open() waiting */

@@ -122,7 +122,7 @@ static void csv(void **state) {
     EXPECT_PROBLEM(TEXTS_CSV, "id,sentence\n1,a\n", "", "there is no column 'text'; the columns are: id, sentence.");
     EXPECT_PROBLEM(TEXTS_CSV, "text,text\n1,a\n", "", "line 1: the column 'text' is there 2 times");
     EXPECT_PROBLEM(TEXTS_CSV, "text,id\na,1\n\"b\nb\",2\nc\n", "a|b\nb|",
-                   "line 5: has 1 fields, but the header line has 2");
+                   "line 5: has 1 field, but the header line has 2");
     EXPECT_PROBLEM(TEXTS_CSV, "text,id\nx,1\n\"a\nb,2\n", "x|", "line 3: a record begins whose opening quote");
     EXPECT_PROBLEM(TEXTS_CSV, "text,id\n\"a\n\"b,2\n", "", "line 3, byte 2: a closing quote");
     EXPECT_PROBLEM(TEXTS_CSV, "id,text\n1,\"a\nb\xff\"\n", "", "line 3, byte 2: is not UTF-8 (0xff)");
