@@ -69,6 +69,7 @@ static ssize_t fill(input *in, char *error, size_t error_size) {
     in->end -= in->next;
     in->next = 0;
     for (;;) {
+        if (!in->regular && signals_wait_readable(in->fd)) return INPUT_INTERRUPTED;
         ssize_t n = read(in->fd, in->stored + in->end, STORED_SIZE - in->end);
         if (n > 0) {
             in->end += (size_t)n;
@@ -79,10 +80,7 @@ static ssize_t fill(input *in, char *error, size_t error_size) {
             in->at_end = 1;
             return 0;
         }
-        if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            struct pollfd wait = {in->fd, POLLIN, 0};
-            poll(&wait, 1, -1);
-        } else if (errno != EINTR) {
+        if (errno != EINTR && errno != EAGAIN && errno != EWOULDBLOCK) {
             snprintf(error, error_size, "cannot be read: %s.", strerror(errno));
             return INPUT_ERROR;
         }

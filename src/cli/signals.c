@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Ctrl-C and SIGTERM set a flag; a later one kills. */
+#define _GNU_SOURCE /* ppoll */
 #include "signals.h"
 
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -38,3 +41,16 @@ void signals_install(void) {
 }
 
 int signals_interrupted(void) { return interrupted != 0; }
+
+int signals_wait_readable(int fd) {
+    struct pollfd wait = {fd, POLLIN, 0};
+    sigset_t      ours, before;
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGINT);
+    sigaddset(&ours, SIGTERM);
+    /* Between the look at the flag and the wait no signal may slip through: they are let in by ppoll() alone. */
+    pthread_sigmask(SIG_BLOCK, &ours, &before);
+    if (!interrupted) ppoll(&wait, 1, NULL, &before);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return signals_interrupted();
+}

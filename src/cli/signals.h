@@ -6,4 +6,7 @@
 void signals_install(void);
 int  signals_interrupted(void); /* 1 once a signal has come */
 
+/* Waits until fd can be read or a signal comes, however late before the wait it comes; 1 once one has come. */
+int signals_wait_readable(int fd);
+
 #endif
