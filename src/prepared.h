@@ -37,6 +37,5 @@ struct ade_prepared {
  * They live as long as the model. */
 ade_status ade__prepared_get(ade_model *model, int32_t device, int32_t device_index, int32_t precision,
                              struct ade_prepared **out);
-void       ade__prepared_free_all(struct ade_prepared *list);
 
 #endif

@@ -76,9 +76,7 @@ void ade__input_close(ade_input *in) {
     ade__free(in);
 }
 
-static uint64_t position(const ade_input *in) { return in->stored - (in->end - in->begin); }
-
-uint64_t ade__input_bytes_read(const ade_input *in) { return position(in); }
+uint64_t ade__input_bytes_read(const ade_input *in) { return in->stored - (in->end - in->begin); }
 
 /* Remembers the error that was just set; later reads repeat it. */
 static ade_status fail(ade_input *in, ade_status status) {
@@ -174,7 +172,7 @@ static int next_member(ade_input *in) {
         (void)fail(in, ade__fail(ADE_BAD_INPUT,
                                  "%s holds something that is not gzip behind the last gzip member, at byte %llu; the "
                                  "file is damaged or was put together wrongly",
-                                 in->name, (unsigned long long)position(in)));
+                                 in->name, (unsigned long long)ade__input_bytes_read(in)));
         return -1;
     }
     inflateReset(&in->z);
@@ -216,7 +214,7 @@ static ade_status read_gzip(ade_input *in, void *to, size_t capacity, size_t *go
         } else if (code != Z_OK && code != Z_BUF_ERROR) {
             (void)fail(in, ade__fail(ADE_BAD_INPUT, "%s is damaged: %s in the gzip data near byte %llu; fetch it again",
                                      in->name, in->z.msg ? in->z.msg : "a preset dictionary",
-                                     (unsigned long long)position(in)));
+                                     (unsigned long long)ade__input_bytes_read(in)));
             break;
         }
     }
