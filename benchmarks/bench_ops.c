@@ -119,7 +119,7 @@ static ade_status run_attention(bench *b, int32_t first_only, int32_t unused) {
     const ade_attention_args args = {.q = b->x, .k = (float *)b->x + b->s.h, .v = (float *)b->x + 2 * b->s.h,
                                      .q_stride = 3 * b->s.h, .kv_stride = 3 * b->s.h, .cu_seqlens = b->cu, .out = b->y,
                                      .t = b->s.tokens, .s = b->n_texts, .a = b->s.heads, .d = b->s.h / b->s.heads,
-                                     .max_len = b->s.length, .first_only = first_only,
+                                     .min_len = b->s.length, .max_len = b->s.length, .first_only = first_only,
                                      .scale = 1.0f / sqrtf((float)(b->s.h / b->s.heads))};
     return b->ops->attention(b->exec, &args);
 }
@@ -168,7 +168,9 @@ static void bench_precision(const shape *s, int32_t precision) {
     }
     b.ops->describe(b.backend, &b.info);
     make_texts(&b);
-    must(b.ops->exec_create(b.backend, s->tokens, s->length, s->h / s->heads, &b.exec));
+    const ade_exec_options exec = {
+        .max_tokens = s->tokens, .max_len = s->length, .head_size = s->h / s->heads, .slots = 1};
+    must(b.ops->exec_create(b.backend, &exec, &b.exec));
     must(b.ops->alloc(b.backend, (size_t)s->tokens, width * sizeof(float), &b.x));
     must(b.ops->alloc(b.backend, (size_t)s->tokens, width * sizeof(float), &b.y));
     must(b.ops->alloc(b.backend, (size_t)s->tokens, width * sizeof(float), &b.z));

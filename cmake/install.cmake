@@ -1,4 +1,4 @@
-# `cmake --install`: library, header, pkg-config file, CMake package, command, manual page, default model.
+# `cmake --install`: library, plugin, header, pkg-config file, CMake package, command, manual page, default model.
 include(CMakePackageConfigHelpers)
 
 set(MODEL_DIR ${CMAKE_INSTALL_DATADIR}/adesieve/models)
@@ -6,6 +6,9 @@ install(TARGETS adesieve EXPORT adesieve-targets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
   PUBLIC_HEADER DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+if(TARGET adesieve_cuda) # beside the library, where it is looked for
+  install(TARGETS adesieve_cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} NAMELINK_SKIP)
+endif()
 install(EXPORT adesieve-targets NAMESPACE adesieve:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/adesieve)
 configure_package_config_file(cmake/adesieve-config.cmake.in adesieve-config.cmake
   INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/adesieve PATH_VARS MODEL_DIR)

@@ -1,4 +1,4 @@
-# What can be chosen when adesieve is configured.
+# What can be chosen when adesieve is configured; cmake/cuda.cmake adds the plugin's choices.
 
 option(ADESIEVE_TESTS "Build the tests" ON)
 option(ADESIEVE_BENCHMARKS "Build the benchmark programs" OFF)
@@ -16,12 +16,18 @@ set(CMAKE_C_VISIBILITY_PRESET hidden)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
-add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef)
+# C++ is tests/emulator, which compiles the GPU's kernels with it; CUDA's flags are in cmake/cuda.cmake.
+set(flags_c -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef)
+set(flags_cxx -Wall -Wextra -Wshadow -Wno-unknown-pragmas)
 if(ADESIEVE_WERROR)
-  add_compile_options(-Werror)
+  list(APPEND flags_c -Werror)
+  list(APPEND flags_cxx -Werror)
 endif()
 if(ADESIEVE_SANITIZE)
   list(JOIN ADESIEVE_SANITIZE "," sanitizers)
-  add_compile_options(-fsanitize=${sanitizers} -fno-omit-frame-pointer -fno-sanitize-recover=all -g)
+  set(flags_sanitize -fsanitize=${sanitizers} -fno-omit-frame-pointer -fno-sanitize-recover=all -g)
+  list(APPEND flags_c ${flags_sanitize})
+  list(APPEND flags_cxx ${flags_sanitize})
   add_link_options(-fsanitize=${sanitizers})
 endif()
+add_compile_options("$<$<COMPILE_LANGUAGE:C>:${flags_c}>" "$<$<COMPILE_LANGUAGE:CXX>:${flags_cxx}>")

@@ -237,8 +237,11 @@ typedef struct ade_session_options {
 #define ADE_SESSION_OPTIONS_INIT \
     { (uint32_t)sizeof(ade_session_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL }
 
-/* Makes a session of `model` on a device. Statuses: INVALID_ARGUMENT, OUT_OF_MEMORY, UNSUPPORTED (no such device, or
- * a precision that it does not have), BAD_MODEL, DEVICE. */
+/* Makes a session of `model` on a device. Statuses: INVALID_ARGUMENT, OUT_OF_MEMORY (of the host or of the device; a
+ * token budget of 0 is made smaller first), UNSUPPORTED (no such device, or a precision that it does not have, or
+ * weights beyond the range of that precision), BAD_MODEL, DEVICE.
+ * GPUs are used through a plugin, libadesieve_cuda.so.0, that is looked for in the folder of this library, or where the
+ * environment variable ADESIEVE_CUDA_PLUGIN says, and only if `device` is CUDA or AUTO. */
 ADE_API ade_status ade_session_open(ade_model *model, const ade_session_options *options, ade_session **out);
 ADE_API void       ade_session_close(ade_session *session); /* NULL is fine */
 
@@ -274,8 +277,9 @@ typedef struct ade_result {
  * Texts may come in any order and length; the session sorts and packs them without padding. Each text's values have
  * the same bits in whatever company it comes. Once warm (calls at least as large came before) adesieve allocates
  * nothing; with several threads a buffer may still grow now and then; oneDNN allocates small tables in each product.
- * Statuses: INVALID_ARGUMENT, OUT_OF_MEMORY, BAD_INPUT (names the text, from 0, and the byte), CANCELLED, DEVICE,
- * BUSY (another thread or the progress callback is in this session). */
+ * Statuses: INVALID_ARGUMENT, OUT_OF_MEMORY, BAD_INPUT (names the text, from 0, and the byte), CANCELLED, UNSUPPORTED
+ * (a value left the range of f16 on a GPU) or BAD_MODEL (on a CPU), BUSY (another thread or the progress callback is in
+ * this session), DEVICE (a GPU failed; the session then fails every further call and can only be closed). */
 ADE_API ade_status ade_classify(ade_session *session, const ade_text *texts, size_t n_texts, ade_result *results,
                                 float *logits, float *probabilities);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * y = act(x), element by element. Memory-bound once x is out of the second-level cache: 4 bytes in, 2 or 4 out. */
+ * y = act(x + bias), element by element. Memory-bound once x is out of the second-level cache: 4 bytes in, 2 or 4 out. */
 #include "cpu_common.h"
 
 /* erf(x) = x P(x^2) / Q(x^2) on [-4, 4], beyond which it is +-1 in fp32. The coefficients are a minimax fit by
@@ -40,15 +40,29 @@ ADE_INLINE ade_vec apply(ade_vec x, ade_act_kind kind) {
     return x;
 }
 
-ADE_INLINE void run(const ade_activation_args *args, ade_act_kind kind, ade_dtype act) {
-    const float *x = args->x;
-    size_t       n = (size_t)args->m * (size_t)args->n, full = n / ADE_LANES * ADE_LANES;
-    for (size_t i = 0; i < full; i += ADE_LANES)
-        ade__store_act(args->y, i, apply(ade__load(x + i), kind), ADE_LANES, act);
-    if (full < n) {
-        int rest = (int)(n - full);
-        ade__store_act(args->y, full, apply(ade__load_n(x + full, rest), kind), rest, act);
+/* n elements from element `at` on; bias is NULL or has one value for each of them. */
+ADE_INLINE void run(const ade_activation_args *args, size_t at, size_t n, const float *bias, ade_act_kind kind,
+                    ade_dtype act) {
+    const float *x = (const float *)args->x + at;
+    size_t       full = n / ADE_LANES * ADE_LANES;
+    for (size_t i = 0; i < full; i += ADE_LANES) {
+        ade_vec v = ade__load(x + i);
+        if (bias) v += ade__load(bias + i);
+        ade__store_act(args->y, at + i, apply(v, kind), ADE_LANES, act);
     }
+    if (full < n) {
+        int     rest = (int)(n - full);
+        ade_vec v = ade__load_n(x + full, rest);
+        if (bias) v += ade__load_n(bias + full, rest);
+        ade__store_act(args->y, at + full, apply(v, kind), rest, act);
+    }
+}
+
+ADE_INLINE void run_all(const ade_activation_args *args, ade_act_kind kind, ade_dtype act) {
+    size_t n = (size_t)args->n;
+    if (args->bias)
+        for (size_t m = 0; m < (size_t)args->m; m++) run(args, m * n, n, args->bias, kind, act);
+    else run(args, 0, (size_t)args->m * n, NULL, kind, act);
 }
 
 void ADE_CPU(activation)(const ade_activation_args *args, ade_dtype act) {
@@ -56,8 +70,8 @@ void ADE_CPU(activation)(const ade_activation_args *args, ade_dtype act) {
     switch (args->kind) { /* a constant kind and type let the compiler make one tight loop of each */
 #define CASE(kind)                                            \
     case kind:                                                \
-        if (act == ADE_BF16) run(args, kind, ADE_BF16);       \
-        else run(args, kind, ADE_F32);                        \
+        if (act == ADE_BF16) run_all(args, kind, ADE_BF16);   \
+        else run_all(args, kind, ADE_F32);                        \
         break;
         CASE(ADE_FN_GELU_ERF)
         CASE(ADE_FN_GELU_TANH)

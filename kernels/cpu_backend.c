@@ -54,6 +54,11 @@ static void processor_name(char *out, size_t capacity) {
     if (file) fclose(file);
 }
 
+static ade_status cpu_probe(int32_t device_index) {
+    (void)device_index; /* there is one CPU, whatever its number of processors */
+    return ADE_OK;
+}
+
 static ade_status cpu_open(const ade_backend_options *options, ade_backend **out) {
     int native = ade__gemm_has_bf16();
     if (options->precision == ADE_PRECISION_F16)
@@ -88,7 +93,11 @@ static void cpu_describe(const ade_backend *backend, ade_backend_info *info) {
     info->precision = backend->act == ADE_F32 ? ADE_PRECISION_F32 : ADE_PRECISION_BF16;
     info->act = backend->act;
     info->res = ADE_F32;
+    info->table_type = ADE_F32;
+    info->bias_in_linear = 1; /* oneDNN adds it to its own sums, which costs nothing */
     info->token_budget = TOKEN_BUDGET;
+    info->execs = 0;
+    info->slots = 1; /* ops run at once: a second batch could not be on its way meanwhile */
     info->device_name = backend->name;
     info->instruction_set = backend->instruction_set;
 }
@@ -114,6 +123,14 @@ static ade_status cpu_upload(ade_backend *backend, void *device, const void *hos
     return ADE_OK;
 }
 
+static ade_status cpu_host_alloc(ade_backend *backend, size_t bytes, void **out) {
+    (void)backend;
+    void *memory = ade__aligned_malloc(bytes, 1);
+    if (!memory) return ADE_OUT_OF_MEMORY;
+    *out = memory;
+    return ADE_OK;
+}
+
 static ade_status cpu_linear_create(ade_backend *backend, const ade_linear_desc *desc, ade_linear **out) {
     return ade__gemm_linear_new(backend->gemm, desc, out);
 }
@@ -127,17 +144,15 @@ static void cpu_exec_destroy(ade_exec *exec) {
     ade__free(exec);
 }
 
-static ade_status cpu_exec_create(ade_backend *backend, int32_t max_tokens, int32_t max_len, int32_t head_size,
-                                  ade_exec **out) {
-    (void)max_tokens;
+static ade_status cpu_exec_create(ade_backend *backend, const ade_exec_options *options, ade_exec **out) {
     ade_exec *exec = ade__calloc(1, sizeof *exec);
     if (!exec) return ADE_OUT_OF_MEMORY;
     exec->backend = backend;
-    exec->scratch.padded_len = (max_len + 31) / 32 * 32;
+    exec->scratch.padded_len = (options->max_len + 31) / 32 * 32;
     size_t row = (size_t)exec->scratch.padded_len * sizeof(float);
-    exec->head_size = head_size;
+    exec->head_size = options->head_size;
     exec->scratch.scores = ade__aligned_malloc(ADE_CPU_GROUP, row);
-    exec->scratch.keys = ade__aligned_malloc((size_t)head_size, row);
+    exec->scratch.keys = ade__aligned_malloc((size_t)options->head_size, row);
     exec->scratch.values = ade__aligned_malloc(16, row);
     int        complete = exec->scratch.keys && exec->scratch.scores && exec->scratch.values;
     ade_status status = complete ? ade__gemm_exec_new(backend->gemm, &exec->gemm) : ADE_OUT_OF_MEMORY;
@@ -152,6 +167,20 @@ static ade_status cpu_exec_create(ade_backend *backend, int32_t max_tokens, int3
 static ade_status cpu_exec_prepare(ade_exec *exec, const ade_linear *linear, int32_t max_rows) {
     (void)max_rows;
     return ade__gemm_exec_prepare(exec->gemm, linear);
+}
+
+/* Ops run where they are called, so a copy is just that, and nothing is ever waited for. */
+static ade_status cpu_copy(ade_exec *exec, int32_t slot, void *to, const void *from, size_t bytes) {
+    (void)exec;
+    (void)slot;
+    if (bytes) memcpy(to, from, bytes);
+    return ADE_OK;
+}
+
+static ade_status cpu_wait(ade_exec *exec, int32_t slot) {
+    (void)exec;
+    (void)slot;
+    return ADE_OK;
 }
 
 static ade_status cpu_embed(ade_exec *exec, const ade_embed_args *args) {
@@ -194,17 +223,23 @@ const ade_ops *ade__cpu_ops(void) {
         .abi = ADE_BACKEND_ABI,
         .struct_size = sizeof(ade_ops),
         .name = "cpu",
+        .probe = cpu_probe,
         .open = cpu_open,
         .close = cpu_close,
         .describe = cpu_describe,
         .alloc = cpu_alloc,
         .release = cpu_release,
         .upload = cpu_upload,
+        .host_alloc = cpu_host_alloc,
+        .host_release = cpu_release,
         .linear_create = cpu_linear_create,
         .linear_destroy = ade__gemm_linear_free,
         .exec_create = cpu_exec_create,
         .exec_destroy = cpu_exec_destroy,
         .exec_prepare = cpu_exec_prepare,
+        .push = cpu_copy,
+        .pull = cpu_copy,
+        .wait = cpu_wait,
         .embed = cpu_embed,
         .linear = cpu_linear,
         .attention = cpu_attention,

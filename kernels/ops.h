@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0
  * THE CONTRACT between the host side and a backend: what each op computes, on what, how exactly. Read by C, C++ and
- * CUDA compilers; every backend implements all of it, and tests/ops/reference.c implements it once more in double.
+ * CUDA compilers; every backend implements all of it (<op>_cpu.c, <op>_cuda.cu), and tests/ops/reference.c implements
+ * it once more in double.
  *
  * Dimensions   T tokens of a packed batch, S sequences, H hidden, A heads, D = H / A, F intermediate, C labels.
  * Packed       the tokens of all sequences one after another, no padding: sequence s is rows [cu[s], cu[s + 1]).
+ * Memory       every pointer in an op's arguments is device memory: from `alloc`, or inside it at a multiple of 16 bytes.
+ *              On a CPU, device memory is the host's.
  * Layout       row-major, no gaps between rows unless a stride is an argument. Buffers from `alloc` start at 64 bytes
- *              and have room for ADE_ROW_PAD more rows than asked for, which an op may write; nothing else may be
+ *              and have room for ADE_ROW_PAD more rows than asked for, which `linear` may write; nothing else may be
  *              written outside an op's stated outputs.
+ * Order        an exec runs its ops one after another. On a GPU they are only queued: `wait` says when a batch is done
+ *              and what went wrong.
  * Types        "act" is the type in which matrix products take their inputs (f32 or bf16 on a CPU, f16 on a GPU),
  *              "res" the type of the residual stream and of products' outputs (f32 on a CPU, f16 on a GPU). Sums are
  *              always fp32.
  * Aliasing     an output may not overlap an input unless the op says so.
  * Invariance   a row's (or sequence's) output bits depend on that row (sequence) and the weights alone: not on T, S, its
  *              place in the batch, its neighbours or the threads.
- * Tolerance    largest |error| against the reference with inputs of unit scale, for act = f32 / bf16; f16 is f32's
- *              times 2^13 for outputs stored as f16.
+ * Tolerance    largest |error| against the reference with inputs of unit scale, for act = f32 / bf16 / f16. f16 inputs
+ *              are rounded before the reference sees them; an output that stays fp32 (`exact`, probs) has f32's.
  * Failure      every op returns an ade_status; sizes of 0 are legal and do nothing.
  */
 #ifndef ADE_OPS_H
@@ -29,7 +34,7 @@
 extern "C" {
 #endif
 
-#define ADE_BACKEND_ABI 1 /* grows with every change of this file */
+#define ADE_BACKEND_ABI 2 /* grows with every change of this file */
 #define ADE_ROW_PAD 128   /* a backend may compute this many rows beyond the last */
 
 typedef enum ade_dtype { ADE_F32 = 0, ADE_BF16 = 1, ADE_F16 = 2 } ade_dtype;
@@ -48,8 +53,8 @@ typedef struct ade_linear  ade_linear;  /* one weight matrix, laid out for the d
 
 /* Y = X W^T + b. Made once per matrix. */
 typedef struct ade_linear_desc {
-    const float *weight;  /* (N, K) host, fp32 */
-    const float *bias;    /* (N) host, fp32; NULL = 0 */
+    const float *weight;  /* (N, K) host, fp32; a value beyond the range of act is refused */
+    const float *bias;    /* (N) host, fp32; NULL = none. Added to the fp32 sum before it is rounded */
     int32_t      n, k;
     int32_t      exact;   /* 1: inputs and weights stay fp32 whatever the precision (the head) */
 } ade_linear_desc;
@@ -57,7 +62,7 @@ typedef struct ade_linear_desc {
 typedef struct ade_linear_args {
     const ade_linear *linear;
     const void       *x; /* (M, K) act; fp32 if exact */
-    void             *y; /* (M, N) res; fp32 if exact. Tolerance 3e-6 sqrt(K) / 4e-3 sqrt(K) */
+    void             *y; /* (M, N) res; fp32 if exact. Tolerance 3e-6 / 4e-3 / 1e-3, each times sqrt(K) */
     int32_t           m;
 } ade_linear_args;
 
@@ -69,7 +74,7 @@ typedef struct ade_embed_args {
     ade_dtype      table_type;
     const float   *ln_weight, *ln_bias; /* (H) */
     float          eps;
-    void          *x;     /* (T, H) res. Tolerance 4e-6 / 4e-6 */
+    void          *x;     /* (T, H) res. Tolerance 4e-6 / 4e-6 / 4e-3 */
     void          *x_act; /* (T, H) the same rounded to act; NULL when act = res */
     int32_t        t, h;
 } ade_embed_args;
@@ -81,26 +86,30 @@ typedef struct ade_attention_args {
     const void    *k, *v;      /* (T, A, D) res; row stride kv_stride elements */
     int32_t        q_stride, kv_stride;
     const int32_t *cu_seqlens; /* (S + 1), cu[0] = 0, cu[S] = T, ascending; every sequence has at least one token */
-    void          *out;        /* (T, A, D) or (S, A, D), act, dense. Tolerance 4e-6 / 4e-3 */
-    int32_t        t, s, a, d, max_len, first_only;
+    void          *out;        /* (T, A, D) or (S, A, D), act, dense. Tolerance 4e-6 / 4e-3 / 2e-3 */
+    int32_t        t, s, a, d, first_only;
+    int32_t        min_len, max_len; /* the shortest and the longest sequence of this batch */
     float          scale;      /* 1 / sqrt(D) */
 } ade_attention_args;
 
-/* out = LN(x + residual); `out` may be `residual` or `x`. */
+/* out = LN((x + bias) + residual); `out` may be `residual` or `x`. */
 typedef struct ade_layernorm_args {
     const void  *x;        /* (M, H) res */
+    const float *bias;     /* (H); NULL = none */
     const void  *residual; /* (M, H) res */
     const float *ln_weight, *ln_bias; /* (H) */
     float        eps;
-    void        *out;      /* (M, H) res. Tolerance 4e-6 / 4e-6 */
-    void        *out_act;  /* (M, H) act; NULL when act = res */
+    void        *out;       /* (M, H) res. Tolerance 4e-6 / 4e-6 / 4e-3 */
+    void        *out_act;   /* (M, H) act; NULL when act = res */
+    float       *out_exact; /* (M, H) the same, not rounded, for `exact` products; NULL: not wanted, or res is fp32 */
     int32_t      m, h;
 } ade_layernorm_args;
 
-/* y = act(x); y may be x when the types agree. */
+/* y = act(x + bias); y may be x when the types agree. */
 typedef struct ade_activation_args {
-    const void  *x; /* (M, N) res */
-    void        *y; /* (M, N) act; fp32 if exact. Tolerance 4e-7 / 4e-3, relative to max(1, |x|) */
+    const void  *x;    /* (M, N) res; fp32 if exact */
+    const float *bias; /* (N); NULL = none */
+    void        *y;    /* (M, N) act; fp32 if exact. Tolerance 4e-7 / 4e-3 / 6e-4, relative to max(1, |x|) */
     ade_act_kind kind;
     int32_t      m, n;
     int32_t      exact; /* 1: x and y are fp32 whatever the precision */
@@ -135,10 +144,20 @@ typedef struct ade_backend_options {
 typedef struct ade_backend_info {
     int32_t     precision;       /* resolved */
     ade_dtype   act, res;
+    ade_dtype   table_type;      /* in which it wants the embedding tables */
+    int32_t     bias_in_linear;  /* 1: `linear` adds every bias; 0: layernorm and activation add theirs */
     int32_t     token_budget;    /* tokens per batch that suit the device */
+    int32_t     execs;           /* execs that keep the device busy; 0: one per thread of the host */
+    int32_t     slots;           /* batches in flight per exec that suit the device */
     const char *device_name;     /* static or owned by the backend */
     const char *instruction_set;
 } ade_backend_info;
+
+typedef struct ade_exec_options {
+    int32_t max_tokens, max_len; /* the largest batch and text that will come, so that nothing is allocated later */
+    int32_t head_size;           /* the model's D */
+    int32_t slots;               /* batches in flight, at least 1 */
+} ade_exec_options;
 
 /* A backend is this table. The first two members never move: the loader compares them before it reads anything else. */
 typedef struct ade_ops {
@@ -146,25 +165,39 @@ typedef struct ade_ops {
     uint32_t    struct_size; /* sizeof(ade_ops) */
     const char *name;        /* "cpu", "cuda" */
 
+    /* Whether this device can be used; ADE_UNSUPPORTED or ADE_DEVICE, and a sentence why not. Takes no memory on it. */
+    ade_status (*probe)(int32_t device_index);
     ade_status (*open)(const ade_backend_options *options, ade_backend **out);
     void (*close)(ade_backend *backend);
     void (*describe)(const ade_backend *backend, ade_backend_info *info);
 
-    /* Device memory. alloc: uninitialised but for the row pad; upload copies from the host, download to it. */
+    /* Device memory. alloc: uninitialised but for the row pad, which is zero; ADE_OUT_OF_MEMORY names need and rest.
+     * upload: from any host memory, done when it returns; for weights. */
     ade_status (*alloc)(ade_backend *backend, size_t rows, size_t row_bytes, void **out);
     void (*release)(ade_backend *backend, void *memory);
     ade_status (*upload)(ade_backend *backend, void *device, const void *host, size_t bytes);
 
+    /* Host memory that the device copies from and to by itself (pinned, on a GPU); starts at 64 bytes. */
+    ade_status (*host_alloc)(ade_backend *backend, size_t bytes, void **out);
+    void (*host_release)(ade_backend *backend, void *memory);
+
     ade_status (*linear_create)(ade_backend *backend, const ade_linear_desc *desc, ade_linear **out);
     void (*linear_destroy)(ade_linear *linear);
 
-    /* max_tokens, max_len: the largest batch and text that will come, head_size the model's D; so that nothing is
-     * allocated later. */
-    ade_status (*exec_create)(ade_backend *backend, int32_t max_tokens, int32_t max_len, int32_t head_size,
-                              ade_exec **out);
-    void (*exec_destroy)(ade_exec *exec);
+    ade_status (*exec_create)(ade_backend *backend, const ade_exec_options *options, ade_exec **out);
+    void (*exec_destroy)(ade_exec *exec); /* waits for what is still queued */
     /* Makes `linear` ready to run on `exec` with up to max_rows rows without allocating. */
     ade_status (*exec_prepare)(ade_exec *exec, const ade_linear *linear, int32_t max_rows);
+
+    /* The way of a batch, slot 0 .. slots - 1 by turns: push, ops, pull, and later wait.
+     * push: starts copying a batch's input up; runs beside earlier batches' ops, and ops queued after it see it.
+     * pull: starts copying down what the ops queued so far leave; at most one per batch.
+     * wait: until the slot's pull has arrived. Only then may the host read it, write the slot's host memory, push to the
+     *       slot's device memory. ADE_DEVICE when the device failed meanwhile; the exec then stays failed. A slot that
+     *       was never pulled is done. */
+    ade_status (*push)(ade_exec *exec, int32_t slot, void *device, const void *host, size_t bytes);
+    ade_status (*pull)(ade_exec *exec, int32_t slot, void *host, const void *device, size_t bytes);
+    ade_status (*wait)(ade_exec *exec, int32_t slot);
 
     ade_status (*embed)(ade_exec *exec, const ade_embed_args *args);
     ade_status (*linear)(ade_exec *exec, const ade_linear_args *args);
@@ -174,6 +207,22 @@ typedef struct ade_ops {
     ade_status (*pool)(ade_exec *exec, const ade_pool_args *args);
     ade_status (*probs)(ade_exec *exec, const ade_probs_args *args);
 } ade_ops;
+
+/* A backend in a library of its own exports one object of this type, named ade_plugin. The core compares the first two
+ * members before it reads anything else; they never move. A plugin has no error text of its own: it reports by
+ * host->fail, so that each thread has exactly one. */
+typedef struct ade_plugin_host {
+    uint32_t struct_size;
+    ade_status (*fail)(ade_status status, const char *format, ...); /* stores the sentence, returns the status */
+} ade_plugin_host;
+
+typedef struct ade_plugin_entry {
+    uint32_t    abi;         /* ADE_BACKEND_ABI */
+    uint32_t    struct_size; /* sizeof(ade_plugin_entry) */
+    const char *version;     /* of the adesieve that it was built with */
+    /* The table, which lives as long as the process; `host` must, too. */
+    const ade_ops *(*connect)(const ade_plugin_host *host);
+} ade_plugin_entry;
 
 /* The backend that is always there. */
 const ade_ops *ade__cpu_ops(void);

@@ -15,10 +15,11 @@ void ade__workspace_free(ade_workspace *w) {
     if (w->x_act == w->x) w->x_act = NULL;
     if (w->f_act == w->f) w->f_act = NULL;
     if (w->first_act == w->first) w->first_act = NULL;
-    void *const buffers[] = {w->x,     w->x_act,     w->qkv,     w->context, w->y,      w->f,
-                             w->f_act, w->first, w->first_act, w->first_q, w->pooled, w->logits, w->probabilities};
+    if (w->first_exact == w->first) w->first_exact = NULL;
+    if (w->exec) p->ops->exec_destroy(w->exec); /* first: it may still be at work on the buffers */
+    void *const buffers[] = {w->x,     w->x_act,     w->qkv,     w->context,     w->y,      w->f,     w->f_act,
+                             w->first, w->first_act, w->first_q, w->first_exact, w->pooled, w->scores};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) p->ops->release(p->backend, buffers[i]);
-    if (w->exec) p->ops->exec_destroy(w->exec);
     ade__free(w);
 }
 
@@ -44,7 +45,8 @@ static ade_status prepare_linears(ade_workspace *w) {
     return p->ops->exec_prepare(w->exec, p->pooler, w->max_seqs);
 }
 
-ade_status ade__workspace_new(const struct ade_prepared *p, int32_t max_tokens, int32_t max_len, ade_workspace **out) {
+ade_status ade__workspace_new(const struct ade_prepared *p, int32_t max_tokens, int32_t max_len, int32_t n_slots,
+                              ade_workspace **out) {
     size_t         h = (size_t)p->h, f = (size_t)p->f, c = (size_t)p->labels, res = bytes_of(p->info.res);
     ade_status     status;
     ade_workspace *w = ade__calloc(1, sizeof *w);
@@ -53,7 +55,10 @@ ade_status ade__workspace_new(const struct ade_prepared *p, int32_t max_tokens, 
     w->max_tokens = max_tokens;
     w->max_seqs = max_tokens / 2; /* a text has two tokens at least */
     w->max_len = max_len;
-    ADE_TRY_GOTO(p->ops->exec_create(p->backend, max_tokens, max_len, p->h / p->heads, &w->exec), failed);
+    w->n_slots = n_slots;
+    const ade_exec_options exec = {
+        .max_tokens = max_tokens, .max_len = max_len, .head_size = p->h / p->heads, .slots = n_slots};
+    ADE_TRY_GOTO(p->ops->exec_create(p->backend, &exec, &w->exec), failed);
     ADE_TRY_GOTO(get(p, max_tokens, h, res, &w->x), failed);
     ADE_TRY_GOTO(get_act(p, max_tokens, h, w->x, &w->x_act), failed);
     ADE_TRY_GOTO(get(p, max_tokens, 3 * h, res, &w->qkv), failed);
@@ -64,9 +69,10 @@ ade_status ade__workspace_new(const struct ade_prepared *p, int32_t max_tokens, 
     ADE_TRY_GOTO(get(p, w->max_seqs, h, res, &w->first), failed);
     ADE_TRY_GOTO(get_act(p, w->max_seqs, h, w->first, &w->first_act), failed);
     ADE_TRY_GOTO(get(p, w->max_seqs, h, res, &w->first_q), failed);
+    if (p->info.res == ADE_F32) w->first_exact = w->first;
+    else ADE_TRY_GOTO(get(p, w->max_seqs, h, sizeof(float), &w->first_exact), failed);
     ADE_TRY_GOTO(get(p, w->max_seqs, h, sizeof(float), &w->pooled), failed);
-    ADE_TRY_GOTO(get(p, w->max_seqs, c, sizeof(float), &w->logits), failed);
-    ADE_TRY_GOTO(get(p, w->max_seqs, c, sizeof(float), &w->probabilities), failed);
+    ADE_TRY_GOTO(get(p, w->max_seqs, 2 * c, sizeof(float), &w->scores), failed);
     ADE_TRY_GOTO(prepare_linears(w), failed);
     *out = w;
     return ADE_OK;
@@ -82,31 +88,40 @@ static ade_status linear(ade_workspace *w, const ade_linear *matrix, const void 
     return w->p->ops->linear(w->exec, &args);
 }
 
-/* stream = LN(y + stream), and its act copy. */
-static ade_status add_norm(ade_workspace *w, const void *y, const float *ln_w, const float *ln_b, void *stream,
-                           void *stream_act, int32_t m) {
-    const ade_layernorm_args args = {.x = y,
-                                     .residual = stream,
+typedef struct residual_stream { /* m rows of it */
+    void   *res, *act; /* (M, H) each; act is res when the types agree */
+    float  *exact;     /* (M, H) fp32, to be written, too; NULL = not wanted, or res is fp32 */
+    int32_t m;
+} residual_stream;
+
+/* stream = LN(y + bias + stream), and its other copies. */
+static ade_status add_norm(ade_workspace *w, const float *bias, const float *ln_w, const float *ln_b,
+                           const residual_stream *stream, float *exact) {
+    const ade_layernorm_args args = {.x = w->y,
+                                     .bias = bias,
+                                     .residual = stream->res,
                                      .ln_weight = ln_w,
                                      .ln_bias = ln_b,
                                      .eps = w->p->eps,
-                                     .out = stream,
-                                     .out_act = stream_act == stream ? NULL : stream_act,
-                                     .m = m,
+                                     .out = stream->res,
+                                     .out_act = stream->act == stream->res ? NULL : stream->act,
+                                     .out_exact = exact,
+                                     .m = stream->m,
                                      .h = w->p->h};
     return w->p->ops->layernorm(w->exec, &args);
 }
 
-/* Everything of a layer after attention, on m rows of a residual stream. */
-static ade_status rest_of_layer(ade_workspace *w, const ade_prepared_layer *l, void *stream, void *stream_act,
-                                int32_t m) {
-    const ade_activation_args act = {.x = w->f, .y = w->f_act, .kind = w->p->activation, .m = m, .n = w->p->f};
+/* Everything of a layer after attention. */
+static ade_status rest_of_layer(ade_workspace *w, const ade_prepared_layer *l, const residual_stream *stream) {
+    int32_t                   m = stream->m;
+    const ade_activation_args act = {
+        .x = w->f, .bias = l->ffn_in_b, .y = w->f_act, .kind = w->p->activation, .m = m, .n = w->p->f};
     ADE_TRY(linear(w, l->attn_out, w->context, w->y, m));
-    ADE_TRY(add_norm(w, w->y, l->attn_ln_w, l->attn_ln_b, stream, stream_act, m));
-    ADE_TRY(linear(w, l->ffn_in, stream_act, w->f, m));
+    ADE_TRY(add_norm(w, l->attn_out_b, l->attn_ln_w, l->attn_ln_b, stream, NULL));
+    ADE_TRY(linear(w, l->ffn_in, stream->act, w->f, m));
     ADE_TRY(w->p->ops->activation(w->exec, &act));
     ADE_TRY(linear(w, l->ffn_out, w->f_act, w->y, m));
-    return add_norm(w, w->y, l->ffn_ln_w, l->ffn_ln_b, stream, stream_act, m);
+    return add_norm(w, l->ffn_out_b, l->ffn_ln_w, l->ffn_ln_b, stream, stream->exact);
 }
 
 static ade_attention_args attention_of(const ade_workspace *w, const ade_batch_view *batch) {
@@ -117,22 +132,24 @@ static ade_attention_args attention_of(const ade_workspace *w, const ade_batch_v
                                        .s = batch->s,
                                        .a = p->heads,
                                        .d = p->h / p->heads,
+                                       .min_len = batch->min_len,
                                        .max_len = batch->max_len,
                                        .scale = 1.0f / sqrtf((float)(p->h / p->heads))};
     return args;
 }
 
 static ade_status whole_layer(ade_workspace *w, const ade_prepared_layer *l, const ade_batch_view *batch) {
-    int32_t            h = w->p->h;
-    size_t             res = bytes_of(w->p->info.res);
-    ade_attention_args args = attention_of(w, batch);
+    int32_t               h = w->p->h;
+    size_t                res = bytes_of(w->p->info.res);
+    ade_attention_args    args = attention_of(w, batch);
+    const residual_stream stream = {.res = w->x, .act = w->x_act, .m = batch->t};
     ADE_TRY(linear(w, l->qkv, w->x_act, w->qkv, batch->t));
     args.q = w->qkv;
     args.k = (const char *)w->qkv + (size_t)h * res;
     args.v = (const char *)w->qkv + 2 * (size_t)h * res;
     args.q_stride = args.kv_stride = 3 * h;
     ADE_TRY(w->p->ops->attention(w->exec, &args));
-    return rest_of_layer(w, l, w->x, w->x_act, batch->t);
+    return rest_of_layer(w, l, &stream);
 }
 
 /* The classifier reads first tokens alone, so the last layer needs keys and values of every token and everything else
@@ -142,6 +159,10 @@ static ade_status last_layer(ade_workspace *w, const ade_prepared_layer *l, cons
     size_t                     res = bytes_of(p->info.res);
     int                        same = w->x_act == w->x;
     ade_attention_args         args = attention_of(w, batch);
+    const residual_stream      stream = {.res = w->first,
+                                         .act = w->first_act,
+                                         .exact = w->first_exact == w->first ? NULL : w->first_exact,
+                                         .m = batch->s};
     const ade_pool_args        pool = {.x = w->x,
                                        .x_act = same ? NULL : w->x_act,
                                        .cu_seqlens = batch->cu_seqlens,
@@ -159,7 +180,7 @@ static ade_status last_layer(ade_workspace *w, const ade_prepared_layer *l, cons
     args.v = (const char *)w->qkv + (size_t)p->h * res;
     args.kv_stride = 2 * p->h;
     ADE_TRY(p->ops->attention(w->exec, &args));
-    return rest_of_layer(w, l, w->first, w->first_act, batch->s);
+    return rest_of_layer(w, l, &stream);
 }
 
 ade_status ade__encoder_run(ade_workspace *w, const ade_batch_view *batch, const atomic_int *cancel) {
@@ -169,7 +190,7 @@ ade_status ade__encoder_run(ade_workspace *w, const ade_batch_view *batch, const
                                         .word = p->word,
                                         .position = p->position,
                                         .type = p->type,
-                                        .table_type = ADE_F32,
+                                        .table_type = p->info.table_type,
                                         .ln_weight = p->embed_ln_w,
                                         .ln_bias = p->embed_ln_b,
                                         .eps = p->eps,

@@ -11,7 +11,7 @@
 typedef struct ade_workspace {
     const struct ade_prepared *p;
     ade_exec *exec;
-    int32_t   max_tokens, max_seqs, max_len;
+    int32_t   max_tokens, max_seqs, max_len, n_slots;
     void *x, *x_act;         /* (T, H) res, act: the residual stream; x_act is x when the types agree */
     void *qkv;               /* (T, 3H) res */
     void *context;           /* (T, H) act: attention's output */
@@ -19,21 +19,24 @@ typedef struct ade_workspace {
     void *f, *f_act;         /* (T, F) res, act */
     void *first, *first_act; /* (S, H) res, act: the residual stream of first tokens, in the last layer */
     void *first_q;           /* (S, H) res */
+    float *first_exact;      /* (S, H) fp32: what the pooler reads; is first when res is fp32 */
     float *pooled;           /* (S, H) */
-    float *logits, *probabilities; /* (S, C) */
+    float *scores;           /* a batch's logits (S, C), then its probabilities (S, C), without a gap: one copy down */
 } ade_workspace;
 
-ade_status ade__workspace_new(const struct ade_prepared *p, int32_t max_tokens, int32_t max_len, ade_workspace **out);
+/* For batches of at most max_tokens tokens and texts of at most max_len; n_slots batches may be on their way. */
+ade_status ade__workspace_new(const struct ade_prepared *p, int32_t max_tokens, int32_t max_len, int32_t n_slots,
+                              ade_workspace **out);
 void       ade__workspace_free(ade_workspace *workspace); /* NULL is fine */
 
-typedef struct ade_batch_view { /* host arrays of one packed batch */
+typedef struct ade_batch_view { /* one packed batch, on the device */
     const int32_t *ids, *positions; /* (T) */
     const int32_t *cu_seqlens;      /* (S + 1) */
-    int32_t        t, s, max_len;
+    int32_t        t, s, min_len, max_len;
 } ade_batch_view;
 
-/* Leaves logits and probabilities (S, C) of the batch in the workspace. Looks at *cancel between layers; ADE_CANCELLED
- * when it is set. */
+/* Leaves the batch's scores in the workspace, or queues that. Looks at *cancel between layers; ADE_CANCELLED when it is
+ * set. */
 ade_status ade__encoder_run(ade_workspace *workspace, const ade_batch_view *batch, const atomic_int *cancel);
 
 #endif

@@ -5,14 +5,14 @@
 
 ade_status ade__head_run(ade_workspace *w, int32_t s) {
     const struct ade_prepared *p = w->p;
-    const ade_linear_args      pool = {.linear = p->pooler, .x = w->first, .y = w->pooled, .m = s};
+    const ade_linear_args      pool = {.linear = p->pooler, .x = w->first_exact, .y = w->pooled, .m = s};
     const ade_activation_args  tanh = {
          .x = w->pooled, .y = w->pooled, .kind = ADE_FN_TANH, .m = s, .n = p->h, .exact = 1};
     const ade_probs_args probs = {.x = w->pooled,
                                   .weight = p->classifier_w,
                                   .bias = p->classifier_b,
-                                  .logits = w->logits,
-                                  .probabilities = w->probabilities,
+                                  .logits = w->scores,
+                                  .probabilities = w->scores + (size_t)s * (size_t)p->labels,
                                   .s = s,
                                   .h = p->h,
                                   .c = p->labels,

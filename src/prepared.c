@@ -3,6 +3,7 @@
 
 #include "alloc.h"
 #include "device.h"
+#include "fp16.h"
 #include "status.h"
 
 #include <string.h>
@@ -22,16 +23,15 @@ static void free_one(struct ade_prepared *p) {
             free_linear(p, l->attn_out);
             free_linear(p, l->ffn_in);
             free_linear(p, l->ffn_out);
-            ops->release(p->backend, l->attn_ln_w);
-            ops->release(p->backend, l->attn_ln_b);
-            ops->release(p->backend, l->ffn_ln_w);
-            ops->release(p->backend, l->ffn_ln_b);
+            float *const vectors[] = {l->attn_out_b, l->ffn_in_b,  l->ffn_out_b, l->attn_ln_w,
+                                      l->attn_ln_b,  l->ffn_ln_w, l->ffn_ln_b};
+            for (size_t k = 0; k < sizeof vectors / sizeof *vectors; k++) ops->release(p->backend, vectors[k]);
         }
     ade__free(p->layer);
     free_linear(p, p->pooler);
     if (p->backend) {
-        float *const tables[] = {p->word,       p->position,     p->type,        p->embed_ln_w,
-                                 p->embed_ln_b, p->classifier_w, p->classifier_b};
+        void *const tables[] = {p->word,       p->position,     p->type,        p->embed_ln_w,
+                                p->embed_ln_b, p->classifier_w, p->classifier_b};
         for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) ops->release(p->backend, tables[i]);
         ops->close(p->backend);
     }
@@ -62,13 +62,39 @@ static ade_status put(struct ade_prepared *p, const ade_tensor *tensor, float *h
     return p->ops->upload(p->backend, device, host, n * sizeof(float));
 }
 
+/* An embedding table in the type that the backend wants. */
+static ade_status put_table(struct ade_prepared *p, const ade_tensor *tensor, float *host, void **out) {
+    size_t n = values_of(tensor);
+    if (p->info.table_type != ADE_F16) {
+        float     *table = NULL;
+        ade_status status = put(p, tensor, host, &table);
+        *out = table;
+        return status;
+    }
+    ADE_TRY(ade__tensor_to_f32(tensor, host));
+    for (size_t i = 0; i < n; i++) { /* in place: each half ends before the next float begins */
+        float    value = host[i];
+        uint16_t half = ade__f16_from_f32(value);
+        memcpy((char *)host + i * sizeof half, &half, sizeof half);
+        if ((half & 0x7c00u) == 0x7c00u)
+            return ade__fail(ADE_UNSUPPORTED,
+                             "%s: tensor \"%s\" holds the value %g at index %zu, beyond the range of f16, in which a GPU "
+                             "computes; use device cpu",
+                             tensor->file, tensor->name, (double)value, i);
+    }
+    ADE_TRY(p->ops->alloc(p->backend, n, sizeof(uint16_t), out));
+    return p->ops->upload(p->backend, *out, host, n * sizeof(uint16_t));
+}
+
 typedef struct matrix_part { /* matrices stacked along their rows become one product */
     const ade_tensor *weight, *bias;
 } matrix_part;
 
-static ade_status put_linear(struct ade_prepared *p, const matrix_part *parts, int n_parts, int exact, float *host,
+enum { BIAS_OUTSIDE = 0, BIAS_INSIDE = 1, EXACT = 2 };
+
+static ade_status put_linear(struct ade_prepared *p, const matrix_part *parts, int n_parts, int how, float *host,
                              float *host_bias, ade_linear **out) {
-    ade_linear_desc desc = {.weight = host, .bias = host_bias, .exact = exact};
+    ade_linear_desc desc = {.weight = host, .bias = how == BIAS_OUTSIDE ? NULL : host_bias, .exact = how == EXACT};
     desc.k = (int32_t)parts[0].weight->shape[1];
     for (int i = 0; i < n_parts; i++) {
         ADE_TRY(ade__tensor_to_f32(parts[i].weight, host + (size_t)desc.n * (size_t)desc.k));
@@ -83,15 +109,21 @@ static ade_status put_layer(struct ade_prepared *p, const ade_layer_tensors *t, 
     const matrix_part qkv[] = {{t->q_w, t->q_b}, {t->k_w, t->k_b}, {t->v_w, t->v_b}};
     const matrix_part attn_out = {t->attn_out_w, t->attn_out_b};
     const matrix_part ffn_in = {t->ffn_in_w, t->ffn_in_b}, ffn_out = {t->ffn_out_w, t->ffn_out_b};
+    int               bias = p->info.bias_in_linear ? BIAS_INSIDE : BIAS_OUTSIDE;
     if (last) {
-        ADE_TRY(put_linear(p, qkv, 1, 0, host, host_bias, &out->q));
-        ADE_TRY(put_linear(p, qkv + 1, 2, 0, host, host_bias, &out->kv));
+        ADE_TRY(put_linear(p, qkv, 1, BIAS_INSIDE, host, host_bias, &out->q));
+        ADE_TRY(put_linear(p, qkv + 1, 2, BIAS_INSIDE, host, host_bias, &out->kv));
     } else {
-        ADE_TRY(put_linear(p, qkv, 3, 0, host, host_bias, &out->qkv));
+        ADE_TRY(put_linear(p, qkv, 3, BIAS_INSIDE, host, host_bias, &out->qkv));
     }
-    ADE_TRY(put_linear(p, &attn_out, 1, 0, host, host_bias, &out->attn_out));
-    ADE_TRY(put_linear(p, &ffn_in, 1, 0, host, host_bias, &out->ffn_in));
-    ADE_TRY(put_linear(p, &ffn_out, 1, 0, host, host_bias, &out->ffn_out));
+    ADE_TRY(put_linear(p, &attn_out, 1, bias, host, host_bias, &out->attn_out));
+    ADE_TRY(put_linear(p, &ffn_in, 1, bias, host, host_bias, &out->ffn_in));
+    ADE_TRY(put_linear(p, &ffn_out, 1, bias, host, host_bias, &out->ffn_out));
+    if (bias == BIAS_OUTSIDE) {
+        ADE_TRY(put(p, t->attn_out_b, host, &out->attn_out_b));
+        ADE_TRY(put(p, t->ffn_in_b, host, &out->ffn_in_b));
+        ADE_TRY(put(p, t->ffn_out_b, host, &out->ffn_out_b));
+    }
     ADE_TRY(put(p, t->attn_ln_w, host, &out->attn_ln_w));
     ADE_TRY(put(p, t->attn_ln_b, host, &out->attn_ln_b));
     ADE_TRY(put(p, t->ffn_ln_w, host, &out->ffn_ln_w));
@@ -124,15 +156,15 @@ static ade_status fill(struct ade_prepared *p, const ade_model *model) {
     p->layer = ade__calloc((size_t)c->n_layers, sizeof *p->layer);
     if (!host || !host_bias || !p->layer) goto done;
     p->layers = c->n_layers;
-    ADE_TRY_GOTO(put(p, w->word, host, &p->word), done);
-    ADE_TRY_GOTO(put(p, w->position, host, &p->position), done);
-    ADE_TRY_GOTO(put(p, w->type, host, &p->type), done);
+    ADE_TRY_GOTO(put_table(p, w->word, host, &p->word), done);
+    ADE_TRY_GOTO(put_table(p, w->position, host, &p->position), done);
+    ADE_TRY_GOTO(put_table(p, w->type, host, &p->type), done);
     ADE_TRY_GOTO(put(p, w->embed_ln_w, host, &p->embed_ln_w), done);
     ADE_TRY_GOTO(put(p, w->embed_ln_b, host, &p->embed_ln_b), done);
     for (int32_t i = 0; i < c->n_layers; i++)
         ADE_TRY_GOTO(put_layer(p, &w->layers[i], i == c->n_layers - 1, host, host_bias, &p->layer[i]), done);
     const matrix_part pooler = {w->pooler_w, w->pooler_b};
-    ADE_TRY_GOTO(put_linear(p, &pooler, 1, 1, host, host_bias, &p->pooler), done);
+    ADE_TRY_GOTO(put_linear(p, &pooler, 1, EXACT, host, host_bias, &p->pooler), done);
     ADE_TRY_GOTO(put(p, w->classifier_w, host, &p->classifier_w), done);
     ADE_TRY_GOTO(put(p, w->classifier_b, host, &p->classifier_b), done);
 done:
@@ -183,7 +215,9 @@ ade_status ade__prepared_get(ade_model *model, int32_t device, int32_t device_in
     ops->describe(backend, &info);
     pthread_mutex_lock(&model->lock); /* a second session waits for the first one's weights instead of making its own */
     for (p = model->prepared; p; p = p->next)
-        if (p->device == device && p->device_index == device_index && p->info.precision == info.precision) break;
+        if (p->device == device && p->device_index == device_index && p->info.precision == info.precision &&
+            !atomic_load(&p->failed))
+            break;
     if (p) {
         ops->close(backend);
     } else {

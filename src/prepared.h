@@ -7,12 +7,15 @@
 #include "model.h"
 #include "ops.h"
 
+#include <stdatomic.h>
+
 typedef struct ade_prepared_layer {
     ade_linear *qkv;      /* (3H, H); NULL in the last layer */
     ade_linear *q, *kv;   /* (H, H), (2H, H): the last layer alone, where only first tokens ask */
     ade_linear *attn_out; /* (H, H) */
     ade_linear *ffn_in;   /* (F, H) */
     ade_linear *ffn_out;  /* (H, F) */
+    float      *attn_out_b, *ffn_in_b, *ffn_out_b; /* (H), (F), (H); NULL where the backend adds them in `linear` */
     float      *attn_ln_w, *attn_ln_b, *ffn_ln_w, *ffn_ln_b; /* (H) */
 } ade_prepared_layer;
 
@@ -26,7 +29,8 @@ struct ade_prepared {
     float                eps;
     ade_act_kind         activation;
     ade_problem          problem;
-    float               *word, *position, *type; /* (V, H), (P, H), (Y, H) fp32 */
+    atomic_int           failed; /* the device failed; new sessions make their weights anew */
+    void                *word, *position, *type; /* (V, H), (P, H), (Y, H) in info.table_type */
     float               *embed_ln_w, *embed_ln_b;
     ade_prepared_layer  *layer;
     ade_linear          *pooler; /* (H, H), exact */

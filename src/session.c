@@ -2,18 +2,22 @@
  *
  * Texts are taken in windows. In each window the workers first tokenize (a few texts at a time, in any order), then the
  * window is sorted by length and cut into batches, and the workers encode batches until none is left. A batch is one
- * worker's from packing to scattering; nothing is shared between workers but two counters. Results gather in the
- * session's own buffers and reach the caller's only when the whole call has succeeded. */
+ * worker's from packing to scattering; nothing is shared between workers but two counters. On a CPU every worker
+ * encodes. On a GPU one does: it only queues batches, so that the device still works on the last ones of a window while
+ * all workers tokenize the next. Results gather in the session's own buffers and reach the caller's only when the whole
+ * call has succeeded. */
 #include "session.h"
 
 #include "alloc.h"
 #include "batch.h"
 #include "device.h"
-#include "encoder.h"
 #include "abi_struct.h"
+#include "log.h"
+#include "staging.h"
 #include "status.h"
 #include "threads.h"
 
+#include <math.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -22,16 +26,17 @@
 #define TOKENIZE_AT_ONCE 32            /* texts a worker takes at a time */
 #define INLINE_TEXTS 16                /* so few are tokenized on the caller's thread: waking workers takes longer */
 #define INLINE_BYTES ((size_t)64 << 10) /* if short: that thread cannot ask the progress callback meanwhile */
+#define LEAST_BUDGET 512 /* tokens; a device without room for such a batch is no help */
 #define ERROR_TEXT 2048
 
 typedef struct worker {
     ade_tokenizer_scratch *scratch;
-    ade_workspace         *workspace;
+    ade_workspace         *workspace; /* NULL: this worker only tokenizes */
+    ade_staging           *staging;
     int32_t               *ids; /* of all texts that this worker tokenized in this window */
     size_t                 n_ids, ids_capacity;
-    int32_t               *batch_ids, *batch_positions, *cu_seqlens; /* one packed batch */
     ade_status             status; /* first failure in this call */
-    size_t                 failed_text; /* in the window; SIZE_MAX when it was no text's fault */
+    size_t                 failed_text; /* in the call; SIZE_MAX when it was no text's fault */
     char                   error[ERROR_TEXT];
 } worker;
 
@@ -52,6 +57,8 @@ struct ade_session {
     ade_encode_options   encode;
     ade_batch_plan       plan;
     atomic_flag          busy; /* catches two threads in one session */
+    char                 reason[ADE_DEVICE_REASON]; /* why this device */
+    char                *failure; /* what broke the device for good; NULL while it works */
 
     tokenized *texts;   /* (window) */
     int32_t   *lengths; /* (window) */
@@ -64,8 +71,9 @@ struct ade_session {
     /* the call in progress */
     const ade_text *window;
     size_t          window_n, window_first;
-    uint64_t        done_before, total;
-    atomic_size_t   next_text, next_batch, texts_done;
+    uint64_t        total;
+    atomic_size_t   next_text, next_batch;
+    atomic_size_t   texts_done; /* of the call */
     atomic_int      cancel; /* 1: the caller's wish; 2: a worker failed */
 };
 
@@ -99,30 +107,46 @@ static void free_workers(ade_session *s) {
     for (int i = 0; s->workers && i < s->n_workers; i++) {
         worker *w = &s->workers[i];
         ade__tokenizer_scratch_free(w->scratch);
+        ade__staging_free(w->staging);
         ade__workspace_free(w->workspace);
         ade__free(w->ids);
-        ade__free(w->batch_ids);
-        ade__free(w->batch_positions);
-        ade__free(w->cu_seqlens);
     }
     ade__free(s->workers);
+    s->workers = NULL;
 }
 
 static ade_status open_workers(ade_session *s) {
     int32_t tokens = s->info.token_budget > s->info.max_length ? s->info.token_budget : s->info.max_length;
+    int     encoders = 0;
     s->workers = ade__calloc((size_t)s->n_workers, sizeof *s->workers);
     if (!s->workers) return ADE_OUT_OF_MEMORY;
+    if (s->prepared) encoders = s->prepared->info.execs ? s->prepared->info.execs : s->n_workers;
     for (int i = 0; i < s->n_workers; i++) {
         worker *w = &s->workers[i];
         ADE_TRY(ade__tokenizer_scratch_new(s->model->tokenizer.tokenizer, &w->scratch));
-        if (!s->prepared) continue;
-        ADE_TRY(ade__workspace_new(s->prepared, tokens, s->info.max_length, &w->workspace));
-        w->batch_ids = ade__malloc((size_t)tokens * sizeof(int32_t));
-        w->batch_positions = ade__malloc((size_t)tokens * sizeof(int32_t));
-        w->cu_seqlens = ade__malloc(((size_t)w->workspace->max_seqs + 1) * sizeof(int32_t));
-        if (!w->batch_ids || !w->batch_positions || !w->cu_seqlens) return ADE_OUT_OF_MEMORY;
+        if (i >= encoders) continue;
+        ADE_TRY(ade__workspace_new(s->prepared, tokens, s->info.max_length, s->prepared->info.slots, &w->workspace));
+        ADE_TRY(ade__staging_new(w->workspace, &w->staging));
     }
     return ADE_OK;
+}
+
+/* A budget that was chosen for the device, not by the caller, gives way where the device's memory is short. */
+static ade_status open_workers_in_memory(ade_session *s) {
+    const ade_log log = {s->options.log, s->options.log_user};
+    int32_t       least = s->info.max_length > LEAST_BUDGET ? s->info.max_length : LEAST_BUDGET;
+    ade_status    status = open_workers(s);
+    while (status == ADE_OUT_OF_MEMORY && s->info.device == ADE_DEVICE_CUDA && s->options.token_budget == 0 &&
+           s->info.token_budget > least) {
+        int32_t half = s->info.token_budget / 2 > least ? s->info.token_budget / 2 : least;
+        ade__log(&log, ADE_LOG_WARNING, "the device's memory is short for batches of %d tokens (%s); trying %d",
+                 (int)s->info.token_budget, ade_last_error(), (int)half);
+        free_workers(s);
+        s->info.token_budget = half;
+        ade__clear_error();
+        status = open_workers(s);
+    }
+    return status;
 }
 
 static ade_status open_device(ade_session *s) {
@@ -157,11 +181,14 @@ ade_status ade__session_open(ade_model *model, const ade_session_options *option
     s->encode = (ade_encode_options){.max_length = s->options.max_length,
                                      .invalid_utf8 = (ade_invalid_utf8)s->options.invalid_utf8,
                                      .split_special_tokens = s->options.split_special_tokens != 0};
-    ADE_TRY_GOTO(ade__device_choose(s->options.device, &s->info.device, &s->info.device_reason), failed);
+    s->info.device_reason = s->reason;
+    ADE_TRY_GOTO(ade__device_choose(s->options.device, s->options.device_index, s->options.precision, &s->info.device,
+                                    s->reason),
+                 failed);
     if (s->info.device != ADE_DEVICE_CUDA) /* else every index would have weights of its own */
         s->info.device_index = s->options.device_index = 0;
     if (s->info.device != ADE_DEVICE_NONE) ADE_TRY_GOTO(open_device(s), failed);
-    ADE_TRY_GOTO(open_workers(s), failed);
+    ADE_TRY_GOTO(open_workers_in_memory(s), failed);
     *out = s;
     return ADE_OK;
 failed:
@@ -178,6 +205,7 @@ void ade__session_close(ade_session *s) {
     ade__free(s->lengths);
     ade__free(s->results);
     ade__free(s->values);
+    ade__free(s->failure);
     ade__model_release(s->model);
     ade__free(s);
 }
@@ -203,7 +231,7 @@ static void tokenize_one(ade_session *s, worker *w, size_t i) {
     if (status == ADE_OK && ade__reserve(&w->ids, &w->ids_capacity, w->n_ids + encoding.n, sizeof *w->ids))
         status = ADE_OUT_OF_MEMORY;
     if (status != ADE_OK) {
-        note_failure(s, w, status, i);
+        note_failure(s, w, status, s->window_first + i);
         return;
     }
     memcpy(w->ids + w->n_ids, encoding.ids, encoding.n * sizeof *w->ids);
@@ -227,23 +255,20 @@ static void tokenize_some(void *argument, int number) {
 
 /* ---- Encoding ---------------------------------------------------------------------------------------------------- */
 
-static void pack(const ade_session *s, worker *w, const ade_batch_range *range, ade_batch_view *view) {
-    int32_t at = 0;
+static void fill(const ade_session *s, const worker *w, const ade_batch_range *range, ade_slot *slot) {
+    int32_t at = 0, last = s->lengths[s->plan.order[range->first + (size_t)range->count - 1]];
+    ade__slot_begin(w->staging, slot, range->tokens, range->count, last, range->max_len); /* the longest comes first */
     for (int32_t k = 0; k < range->count; k++) {
         uint32_t         i = s->plan.order[range->first + (size_t)k];
         const tokenized *text = &s->texts[i];
-        w->cu_seqlens[k] = at;
-        memcpy(w->batch_ids + at, text->by->ids + text->at, (size_t)s->lengths[i] * sizeof(int32_t));
-        for (int32_t p = 0; p < s->lengths[i]; p++) w->batch_positions[at + p] = p;
-        at += s->lengths[i];
+        int32_t          length = s->lengths[i];
+        slot->cu_seqlens[k] = at;
+        memcpy(slot->ids + at, text->by->ids + text->at, (size_t)length * sizeof(int32_t));
+        for (int32_t p = 0; p < length; p++) slot->positions[at + p] = p;
+        slot->texts[k] = (ade_staged_text){s->window_first + i, length, text->unknown, text->truncated, text->replaced};
+        at += length;
     }
-    w->cu_seqlens[range->count] = at;
-    *view = (ade_batch_view){.ids = w->batch_ids,
-                             .positions = w->batch_positions,
-                             .cu_seqlens = w->cu_seqlens,
-                             .t = at,
-                             .s = range->count,
-                             .max_len = range->max_len};
+    slot->cu_seqlens[range->count] = at;
 }
 
 static int32_t argmax(const float *x, int32_t n) {
@@ -253,41 +278,89 @@ static int32_t argmax(const float *x, int32_t n) {
     return best;
 }
 
-static void scatter(ade_session *s, const worker *w, const ade_batch_range *range) {
+static ade_status check_finite(const ade_session *s, const float *logits, int32_t n) {
+    for (int32_t i = 0; i < n; i++) {
+        if (isfinite(logits[i])) continue;
+        if (s->info.precision == ADE_PRECISION_F16)
+            return ade__fail(ADE_UNSUPPORTED, "the model's values leave the range of f16, so its score is not a number; "
+                                              "use device cpu");
+        return ade__fail(ADE_BAD_MODEL, "the model's score is not a number; its weights are unusable: take another "
+                                        "checkpoint");
+    }
+    return ADE_OK;
+}
+
+static void scatter(ade_session *s, worker *w, const ade_slot *slot) {
     const ade_model_config *config = &s->model->config;
     size_t                  c = (size_t)config->n_labels;
-    for (int32_t k = 0; k < range->count; k++) {
-        uint32_t         i = s->plan.order[range->first + (size_t)k];
-        size_t           row = s->window_first + i;
-        const float     *logits = w->workspace->logits + (size_t)k * c;
-        const float     *probabilities = w->workspace->probabilities + (size_t)k * c;
-        const tokenized *text = &s->texts[i];
-        memcpy(s->values + row * 2 * c, logits, c * sizeof(float));
-        memcpy(s->values + row * 2 * c + c, probabilities, c * sizeof(float));
-        s->results[row] = (ade_result){.label = argmax(logits, config->n_labels),
-                                       .score = probabilities[config->positive_label],
-                                       .tokens = s->lengths[i],
-                                       .unknown = text->unknown,
-                                       .truncated = text->truncated,
-                                       .replaced = text->replaced};
+    for (int32_t k = 0; k < slot->view.s; k++) {
+        const ade_staged_text *text = &slot->texts[k];
+        const float           *logits = slot->logits + (size_t)k * c, *probabilities = slot->probabilities + (size_t)k * c;
+        ade_status             status = check_finite(s, logits, config->n_labels);
+        if (status != ADE_OK) {
+            note_failure(s, w, status, text->row);
+            return;
+        }
+        memcpy(s->values + text->row * 2 * c, logits, c * sizeof(float));
+        memcpy(s->values + text->row * 2 * c + c, probabilities, c * sizeof(float));
+        s->results[text->row] = (ade_result){.label = argmax(logits, config->n_labels),
+                                             .score = probabilities[config->positive_label],
+                                             .tokens = text->tokens,
+                                             .unknown = text->unknown,
+                                             .truncated = text->truncated,
+                                             .replaced = text->replaced};
     }
+    atomic_fetch_add(&s->texts_done, (size_t)slot->view.s);
+}
+
+/* Takes a slot's results, once they have come. */
+static ade_status collect(ade_session *s, worker *w, ade_slot *slot) {
+    if (!slot->in_flight) return ADE_OK;
+    ADE_TRY(ade__slot_wait(w->staging, slot));
+    scatter(s, w, slot);
+    return w->status;
+}
+
+static ade_status encode_one(ade_session *s, worker *w, const ade_batch_range *range) {
+    ade_slot *slot = ade__staging_slot(w->staging);
+    ADE_TRY(collect(s, w, slot));
+    fill(s, w, range, slot);
+    ADE_TRY(ade__slot_submit(w->staging, slot, &s->cancel));
+    return w->staging->n_slots == 1 ? collect(s, w, slot) : ADE_OK; /* nothing could overlap: do not sit on results */
+}
+
+static void note_outcome(ade_session *s, worker *w, ade_status status) {
+    if (status != ADE_OK && status != ADE_CANCELLED && w->status == ADE_OK) note_failure(s, w, status, SIZE_MAX);
 }
 
 static void encode_some(void *argument, int number) {
     ade_session *s = argument;
     worker      *w = &s->workers[number];
-    while (!atomic_load(&s->cancel)) {
-        size_t         b = atomic_fetch_add(&s->next_batch, 1);
-        ade_batch_view view;
+    ade_status   status = ADE_OK;
+    while (w->staging && status == ADE_OK && !atomic_load(&s->cancel)) {
+        size_t b = atomic_fetch_add(&s->next_batch, 1);
         if (b >= s->plan.n_batches) return;
-        pack(s, w, &s->plan.batches[b], &view);
-        ade_status status = ade__encoder_run(w->workspace, &view, &s->cancel);
-        if (status != ADE_OK) {
-            if (status != ADE_CANCELLED) note_failure(s, w, status, SIZE_MAX);
-            return;
-        }
-        scatter(s, w, &s->plan.batches[b]);
-        atomic_fetch_add(&s->texts_done, (size_t)s->plan.batches[b].count);
+        status = encode_one(s, w, &s->plan.batches[b]);
+    }
+    note_outcome(s, w, status);
+}
+
+/* What is still in flight after the last window, oldest first. */
+static void collect_rest(void *argument, int number) {
+    ade_session *s = argument;
+    worker      *w = &s->workers[number];
+    ade_status   status = ADE_OK;
+    for (int32_t i = 0; w->staging && i < w->staging->n_slots && status == ADE_OK && !atomic_load(&s->cancel); i++)
+        status = collect(s, w, &w->staging->slots[(w->staging->turn + i) % w->staging->n_slots]);
+    note_outcome(s, w, status);
+}
+
+/* After a failure or a cancelled call: the device is done with the slots, and nobody takes their results. */
+static void abandon_rest(ade_session *s) {
+    for (int i = 0; i < s->n_workers; i++) {
+        ade_staging *staging = s->workers[i].staging;
+        for (int32_t k = 0; staging && k < staging->n_slots; k++)
+            if (staging->slots[k].in_flight) (void)ade__slot_wait(staging, &staging->slots[k]);
     }
 }
 
@@ -296,7 +369,7 @@ static void encode_some(void *argument, int number) {
 static void ask_caller(void *argument) {
     ade_session *s = argument;
     if (s->options.progress &&
-        s->options.progress(s->options.progress_user, s->done_before + atomic_load(&s->texts_done), s->total))
+        s->options.progress(s->options.progress_user, atomic_load(&s->texts_done), s->total))
         atomic_store(&s->cancel, 1);
 }
 
@@ -309,7 +382,7 @@ static ade_status outcome(ade_session *s) {
     if (worst) {
         if (worst->failed_text == SIZE_MAX || worst->status == ADE_OUT_OF_MEMORY)
             return ade__adopt_error(worst->status, worst->error);
-        return ade__fail(worst->status, "text %zu: %s", s->window_first + worst->failed_text, worst->error);
+        return ade__fail(worst->status, "text %zu: %s", worst->failed_text, worst->error);
     }
     if (atomic_load(&s->cancel)) return ade__fail(ADE_CANCELLED, "the caller's progress callback asked to stop");
     return ADE_OK;
@@ -340,7 +413,6 @@ static ade_status run_window(ade_session *s) {
     for (int i = 0; i < s->n_workers; i++) s->workers[i].n_ids = 0;
     atomic_store(&s->next_text, 0);
     atomic_store(&s->next_batch, 0);
-    atomic_store(&s->texts_done, 0);
     if (is_quick(s)) tokenize_some(s, 0);
     else ade__pool_run(s->pool, tokenize_some, s, ask_caller, s);
     ADE_TRY(outcome(s));
@@ -358,16 +430,24 @@ static ade_status classify(ade_session *s, const ade_text *texts, size_t n) {
         ade__reserve(&s->values, &s->values_capacity, n * 2 * c, sizeof *s->values))
         return ADE_OUT_OF_MEMORY;
     atomic_store(&s->cancel, 0);
+    atomic_store(&s->texts_done, 0);
     for (int i = 0; i < s->n_workers; i++) s->workers[i].status = ADE_OK;
     s->total = n;
     for (size_t first = 0; first < n; first += s->window_n) {
         s->window = texts + first;
         s->window_first = first;
         s->window_n = window_size(s->window, n - first);
-        s->done_before = first;
         ADE_TRY(run_window(s));
     }
-    return ADE_OK;
+    if (n > 0 && s->workers[0].staging->n_slots > 1) ade__pool_run(s->pool, collect_rest, s, ask_caller, s);
+    return outcome(s);
+}
+
+/* A device that failed stays so: what it holds is lost. Says it from now on, and keeps other sessions from its weights. */
+static void remember_failure(ade_session *s) {
+    atomic_store(&s->prepared->failed, 1);
+    s->failure = ade__malloc(ERROR_TEXT);
+    if (s->failure) ade__copy_error(s->failure, ERROR_TEXT);
 }
 
 static ade_status enter(ade_session *s) {
@@ -388,7 +468,16 @@ ade_status ade__session_classify(ade_session *s, const ade_text *texts, size_t n
         return ade__fail(ADE_INVALID_ARGUMENT, "this session was opened before fork(), and its threads stayed in the "
                                                "parent process; open a session in this one");
     ADE_TRY(enter(s));
-    ade_status status = classify(s, texts, n);
+    ade_status status = s->failure ? ade__fail(ADE_DEVICE, "this session's device failed before, so open another: %s",
+                                               s->failure)
+                                   : classify(s, texts, n);
+    if (status != ADE_OK && !s->failure) {
+        char error[ERROR_TEXT];
+        ade__copy_error(error, sizeof error);
+        abandon_rest(s);
+        ade__adopt_error(status, error);
+        if (status == ADE_DEVICE) remember_failure(s);
+    }
     if (status == ADE_OK) {
         if (results && n) memcpy(results, s->results, n * sizeof *results);
         for (size_t i = 0; logits && i < n; i++) memcpy(logits + i * c, s->values + i * 2 * c, c * sizeof *logits);

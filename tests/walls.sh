@@ -46,7 +46,10 @@ door 'sqlite3\.h' 'src/screen/state\.c'
 door '(oneapi/)?dnnl/.*|dnnl.*\.h(pp)?|omp\.h' 'kernels/gemm_cpu\.c'
 door 'utf8proc\.h' 'tokenizer/characters\.c'
 door 'sha2\.h|sha256\.h|md5\.h' 'src/model\.c'
-door 'cuda.*|cublas.*|nvrtc.*' 'kernels/[a-z]*_cuda\.(cu|cuh)|kernels/cuda_[a-z]*\.(cu|cuh)'
+door 'cuda.*|cublas.*|nvrtc.*' 'kernels/[a-z_]*_cuda\.cuh?|kernels/cuda_[a-z_]*\.cuh?'
+door 'cublas.*' 'kernels/(gemm|cublaslt)_cuda\.cuh?'
+door 'thrust/.*|cub/.*|cuda/.*|cooperative_groups.*|mma\.h|nvrtc.*' 'none'
+door 'dlfcn\.h' 'src/(device|default_model)\.c|kernels/cublaslt_cuda\.cu'
 
 # ---- Layers ----
 includes include/*.h | grep -vE ':(stddef|stdint)\.h$' | none 'a public header includes more than stddef.h and stdint.h'
@@ -63,10 +66,16 @@ includes src/*.[ch] $(find src/screen -name '*.[ch]') | sed 's/^\(.*\):\(.*\)$/\
     [ -e "kernels/$header" ] && [ "$header" != ops.h ] && echo "$file: kernels/$header"
     [ -e "tokenizer/$header" ] && [ "$header" != tokenizer.h ] && [ "$header" != sentences.h ] && echo "$file: tokenizer/$header"
 done | none 'the host side sees more of kernels/ or tokenizer/ than ops.h, tokenizer.h and sentences.h'
+# shellcheck disable=SC2046
+includes kernels/*.cu kernels/*.cuh | sed 's/^\(.*\):\(.*\)$/\1 \2/' | while read -r file header; do
+    case $header in *.h | *.cuh) ;; *) echo "$file: $header (a C++ library)" ;; esac
+    case $header in cpu_* | gemm_cpu.h) echo "$file: $header" ;; esac
+done | none 'the plugin sees more than C headers, CUDA and its own'
 for pair in 'tokenizer:src src/screen src/cli kernels' 'kernels:src src/screen src/cli tokenizer' \
     'src/base:src src/screen src/cli kernels tokenizer'; do
     layer=${pair%%:*}
-    includes "$layer"/*.[ch] | sed 's/^\(.*\):\(.*\)$/\1 \2/' | while read -r file header; do
+    # shellcheck disable=SC2046
+    includes $(find "$layer" -maxdepth 1 -name '*.[ch]' -o -maxdepth 1 -name '*.cu' -o -maxdepth 1 -name '*.cuh') | sed 's/^\(.*\):\(.*\)$/\1 \2/' | while read -r file header; do
         for folder in ${pair#*:}; do
             [ -e "$folder/$header" ] && [ ! -e "$layer/$header" ] && echo "$file: $folder/$header"
         done
@@ -78,7 +87,7 @@ grep -lE '^[[:space:]]*ade_[a-z_]+ +\*?ade_[a-z_]+\(|^ADE_API' $(find src tokeni
 done | none 'a public function is defined outside api.c and status.c'
 
 # ---- Names ----
-find include src kernels tokenizer -type f -name '*.[ch]' | sed 's|.*/||' | sort | uniq -d | none 'two files have one name'
+sources | sed 's|.*/||' | sort | uniq -d | none 'two files have one name'
 for file in $(sources); do
     head -n 2 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0' || echo "$file"
 done | none 'no licence line on top'
@@ -88,13 +97,26 @@ for file in $(sources); do
     [ "$lines" -lt 1000 ] || echo "$file: $lines lines"
 done | none 'too long a file'
 
-# ---- Each op: a CPU version, a reference, a test ----
+# ---- Kernels compile for the GPU and for the processor: each thing that C++ cannot say has one file ----
+# only PATTERN FILE WHAT: the pattern occurs in that file alone.
+only() {
+    grep -nE -- "$1" kernels/*.cu kernels/*.cuh | grep -vE '^[^:]*:[0-9]+: *(/?\*|//)' | grep -v "^kernels/$2:" |
+        none "$3 outside kernels/$2"
+}
+only '(^|[^a-z_])asm([^a-z_]|$)' cuda_mma.cuh 'inline assembly'
+only '<<<|__shared__' cuda_common.cuh 'a launch or shared memory without ADE_LAUNCH and ADE_SHARED'
+only '__CUDACC__|__CUDA_ARCH__' 'cuda_\(common\|mma\).cuh' 'a difference between the compilers'
+
+# ---- Each op: a version for each backend, a reference, a test ----
 ops=$(sed -n 's/^    ade_status (\*\([a-z]*\))(ade_exec \*exec, const ade_[a-z]*_args \*args);$/\1/p' kernels/ops.h)
 [ "$(echo "$ops" | wc -w)" -ge 7 ] || complain 'the ops are not found in kernels/ops.h'
 for op in $ops; do
     file=kernels/${op}_cpu.c
     [ "$op" = linear ] && file=kernels/gemm_cpu.c
     [ -e "$file" ] || complain "op $op has no $file"
+    file=${file%_cpu.c}_cuda.cu
+    [ -e "$file" ] || complain "op $op has no $file"
+    grep -qE "^static void test_$op(_[a-z]+)*\(" tests/ops/test_ops_device.c || complain "op $op has no test_$op on a device"
     grep -q "^void reference_$op(" tests/ops/reference.c || complain "op $op has no reference_$op"
     grep -q "^static void test_$op(" tests/ops/test_ops.c || complain "op $op has no test_$op"
     grep -q "cmocka_unit_test(test_$op)" tests/ops/test_ops.c || complain "test_$op is not run"
@@ -131,6 +153,9 @@ if [ -n "$commands" ]; then
         wall tokenizer/tokenizer.c ops.h cpu_common.h model.h config.h medline.h
         wall kernels/cpu_backend.c tokenizer.h model.h session.h medline.h
         wall kernels/layernorm_cpu.c tokenizer.h model.h session.h
+        if grep -q 'kernels/layernorm_cuda\.cu"' "$commands"; then # by nvcc or by tests/emulator
+            wall kernels/layernorm_cuda.cu status.h alloc.h fp16.h tokenizer.h model.h session.h
+        fi
         wall src/cli/main.c status.h alloc.h model.h session.h tokenizer.h ops.h medline.h
     fi
 fi

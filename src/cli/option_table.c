@@ -53,14 +53,15 @@ const option_entry option_table[] = {
     {SCREEN | CLASSIFY | INFO, 0, "positive-label", "NAME", OPTION_TEXT, AT(positive_label), 0, 0,
      "The label whose probability is the score. Default: ADE, else the last one."},
     {SCREEN | CLASSIFY | INFO, 0, "device", "auto|cpu|cuda|cuda:N", OPTION_DEVICE, AT(device), 0, 0,
-     "Where to compute. This build has no GPU backend, which cuda and cuda:N need, so auto, the default, is cpu."},
+     "Where to compute. Default: auto, an NVIDIA GPU if one can be used (adesieve info says why not), else the CPU. "
+     "cuda is cuda:0, the first GPU."},
     {SCREEN | CLASSIFY | INFO, 0, "precision", "auto|f32|bf16|f16", OPTION_CHOICE, AT(precision), 0, 0,
-     "What to compute in. Default: auto, bf16 where the processor has it, else f32. f16 needs a GPU backend, which "
-     "this build does not have."},
+     "What to compute in. Default: auto, f16 on a GPU, bf16 where the processor has it, else f32. A GPU computes in f16 "
+     "alone, a CPU in the other two."},
     {SCREEN | CLASSIFY | INFO, 0, "threads", "N", OPTION_INTEGER, AT(threads), 1, 4096,
      "Processor threads. Default: as many as this process may run on. The output is the same with any number."},
     {SCREEN | CLASSIFY | INFO, 0, "token-budget", "N", OPTION_INTEGER, AT(token_budget), 1, 1 << 20,
-     "Tokens in a batch. Default: chosen for the device. The output is the same with any number."},
+     "Tokens in a batch. Default: chosen for the device and its memory. The output is the same with any number."},
 
     {ROWS, 0, "stats", "FILE", OPTION_TEXT, AT(stats), 0, 0,
      "Write counts, times, speeds, model, device and versions as one JSON object."},

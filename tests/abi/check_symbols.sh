@@ -16,7 +16,7 @@ sed -n 's/^ADE_API[^(]*[ *]\(ade_[a-z0-9_]*\)(.*/\1/p' "$2" | LC_ALL=C sort >"$w
 diff "$here/symbols.txt" "$work/exported" || { echo "symbols.txt (<) and $1 (>) differ" >&2; exit 1; }
 diff "$work/declared" "$work/exported" || { echo "$2 (<) and $1 (>) differ" >&2; exit 1; }
 # Neither a GPU library nor a C++ runtime of ours may be needed.
-if readelf -d "$1" | grep NEEDED | grep -Ei 'cudart|cublas|nvrtc'; then
+if readelf -d "$1" | grep NEEDED | grep -Ei 'cuda|cublas|nvrtc|stdc\+\+'; then
     echo "$1 needs a GPU's library" >&2
     exit 1
 fi

@@ -14,9 +14,9 @@ for command in screen classify tokenize info; do
 done
 grep -Eq '^  (spans|evaluate|calibrate|export) ' a && echo "offers what is not there"
 adesieve --version
-# What this build cannot do, and in which order files are read.
+# Where a GPU comes in, and in which order files are read.
 adesieve classify --help | tr -s ' \n' ' ' >flat
-grep -q 'This build has no GPU backend, which cuda and cuda:N need' flat
-grep -q 'f16 needs a GPU backend, which this build does not have' flat
+grep -q 'an NVIDIA GPU if one can be used (adesieve info says why not), else the CPU' flat
+grep -q 'A GPU computes in f16 alone, a CPU in the other two' flat
 adesieve screen --help | tr -s ' \n' ' ' | grep -q 'order of the number in their names (pubmed26n1334 is 1334).*not searched recursively'
 adesieve screen --help | tr -s ' \n' ' ' | grep -q 'what the name of --output says'

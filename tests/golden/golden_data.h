@@ -74,11 +74,29 @@ static inline int golden_has(const char *path) {
 /* The default model may be absent: a source tree without its weights. */
 static inline int golden_has_default_model(void) { return golden_has(DEFAULT_MODEL "/model.safetensors"); }
 
+/* ADE_TEST_DEVICE=cuda: the same tests on a GPU, or on an emulated one; sessions are f16 there. ADE_TEST_ROWS=N: of
+ * test.csv the first N rows, for a device that is slow because it is emulated. */
+static inline int golden_on_gpu(void) {
+    const char *device = getenv("ADE_TEST_DEVICE");
+    return device && strcmp(device, "cuda") == 0;
+}
+
+static inline size_t golden_row_limit(size_t n) {
+    const char *limit = getenv("ADE_TEST_ROWS");
+    size_t      most = limit ? strtoul(limit, NULL, 10) : 0;
+    return most > 0 && most < n ? most : n;
+}
+
 static inline ade_session *golden_session(ade_model *model, int32_t precision, int32_t threads, int32_t budget) {
     ade_session_options options = ADE_SESSION_OPTIONS_INIT;
     ade_session        *session = NULL;
     options.device = ADE_DEVICE_CPU;
     options.precision = precision;
+    if (golden_on_gpu()) {
+        if (precision == ADE_PRECISION_BF16) return NULL;
+        options.device = ADE_DEVICE_CUDA;
+        options.precision = ADE_PRECISION_F16;
+    }
     options.threads = threads;
     options.token_budget = budget;
     ade_status status = ade_session_open(model, &options, &session);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Logits, probabilities and token ids against the reference implementation's, which make_golden_model.py wrote.
  *
- * f32 must agree with double precision to rounding; bf16 must decide as f32 does on all but 1 in 1,000 sentences.
+ * f32 must agree with double precision to rounding; bf16 must decide as f32 does on all but 1 in 1,000 sentences. On a
+ * GPU (golden_data.h), f16 logits must be near the reference's, and decisions equal but for ties.
  * ADE_TEST_WRONG=1 falsifies one expectation; the suite must then fail. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,6 +21,11 @@
 #define LOGITS_SMALL 1e-6   /* tiny_bert_cls: logits of size 0.1 */
 #define LOGITS_VARIANTS 5e-6 /* data/models: logits of size 1, weights chosen to amplify */
 #define PROBABILITIES 5e-6
+#define LOGITS_F16 5e-3      /* on a GPU, for every model */
+#define PROBABILITIES_F16 2.5e-3 /* a quarter of the error of a difference of two logits */
+
+static double logits_tolerance(double f32) { return golden_on_gpu() ? LOGITS_F16 : f32; }
+static double probabilities_tolerance(void) { return golden_on_gpu() ? PROBABILITIES_F16 : PROBABILITIES; }
 
 static json_t *load_golden(const char *name) {
     char         path[1024];
@@ -60,6 +66,8 @@ static void check_items(const char *name, ade_model *model, const json_t *texts,
     ade_result  *results = test_malloc(n * sizeof *results);
     float       *logits = test_malloc(n * c * sizeof *logits), *p = test_malloc(n * c * sizeof *p);
     double       worst = 0, worst_p = 0;
+    tolerance = logits_tolerance(tolerance);
+    double tolerance_p = info.problem == ADE_PROBLEM_REGRESSION ? tolerance : probabilities_tolerance(); /* no sigmoid */
     assert_int_equal(n, json_array_size(texts));
     CHECK(json_integer_value(json_object_get(golden, "max_length")) == info.max_length, "%s: max_length is %d", name,
           (int)info.max_length);
@@ -73,18 +81,20 @@ static void check_items(const char *name, ade_model *model, const json_t *texts,
         check_ids(session, batch[i], json_object_get(item, "ids"), name, i);
         assert_int_equal(results[i].tokens, json_array_size(json_object_get(item, "ids")));
         for (size_t k = 0; k < c; k++) {
-            double want = number(expected, k) + (check_wrong() && i == n / 2 && k == 0 ? 1e-3 : 0);
+            double want = number(expected, k) + (check_wrong() && i == n / 2 && k == 0 ? 1e-2 : 0);
             double error = fabs((double)logits[i * c + k] - want);
             double error_p = fabs((double)p[i * c + k] - number(expected_p, k));
             CHECK(error <= tolerance, "%s text %zu: logit %zu is %.9g, not %.9g: error %.2g, allowed %.2g", name, i, k,
                   (double)logits[i * c + k], want, error, tolerance);
-            CHECK(error_p <= PROBABILITIES, "%s text %zu: probability %zu is %.9g, not %.9g", name, i, k,
+            CHECK(error_p <= tolerance_p, "%s text %zu: probability %zu is %.9g, not %.9g", name, i, k,
                   (double)p[i * c + k], number(expected_p, k));
             if (error > worst) worst = error;
             if (error_p > worst_p) worst_p = error_p;
             if (number(expected, k) > number(expected, best)) best = k;
         }
-        assert_int_equal(results[i].label, best);
+        if (results[i].label != (int32_t)best)
+            CHECK(golden_on_gpu() && number(expected, best) - number(expected, (size_t)results[i].label) < 2 * tolerance,
+                  "%s text %zu: the label is %d, not %zu", name, i, (int)results[i].label, best);
         assert_true(results[i].score == p[i * c + (size_t)info.positive_label]);
     }
     printf("# %-20s %2zu texts, %zu labels: largest error of a logit %.1e, of a probability %.1e\n", name, n, c, worst,
@@ -173,6 +183,7 @@ static scored score_all(int32_t precision) {
     ade_model *model = NULL;
     s.rows = golden_rows_read(check_path(path, sizeof path, check_data_dir(), "test.csv"));
     assert_int_equal(s.rows.n, 3528);
+    s.rows.n = golden_row_limit(s.rows.n);
     s.results = malloc(s.rows.n * sizeof *s.results);
     s.logits = malloc(s.rows.n * 2 * sizeof *s.logits);
     s.probabilities = malloc(s.rows.n * 2 * sizeof *s.probabilities);
@@ -228,19 +239,21 @@ static void test_default_rows(void **state) {
     size_t row, n = 0;
     double f32[2], f64[2], p[2], worst = 0, worst_p = 0;
     while (fscanf(file, "%zu,%lf,%lf,%lf,%lf,%lf,%lf\n", &row, &f32[0], &f32[1], &f64[0], &f64[1], &p[0], &p[1]) == 7) {
+        if (row >= f32_scores.rows.n) continue;
         for (int k = 0; k < 2; k++) {
             double error = fabs((double)f32_scores.logits[row * 2 + (size_t)k] - f64[k]);
             double error_p = fabs((double)f32_scores.probabilities[row * 2 + (size_t)k] - p[k]);
-            CHECK(error <= LOGITS_DEFAULT, "row %zu: logit %d is off by %.2g", row, k, error);
-            CHECK(error_p <= PROBABILITIES, "row %zu: probability %d is off by %.2g", row, k, error_p);
+            CHECK(error <= logits_tolerance(LOGITS_DEFAULT), "row %zu: logit %d is off by %.2g", row, k, error);
+            CHECK(error_p <= probabilities_tolerance(), "row %zu: probability %d is off by %.2g", row, k, error_p);
             if (error > worst) worst = error;
             if (error_p > worst_p) worst_p = error_p;
         }
         n++;
     }
     fclose(file);
-    CHECK(n > 500, "default_rows.csv has %zu rows", n);
-    printf("# default model, f32   %zu rows: largest error of a logit %.1e, of a probability %.1e\n", n, worst, worst_p);
+    CHECK(n > 500 || f32_scores.rows.n < 3528, "default_rows.csv has %zu rows", n);
+    printf("# default model, %s   %zu rows: largest error of a logit %.1e, of a probability %.1e\n",
+           golden_on_gpu() ? "f16" : "f32", n, worst, worst_p);
 }
 
 static void test_default_all(void **state) {
@@ -249,24 +262,25 @@ static void test_default_all(void **state) {
     FILE  *file = open_golden("default_all.csv");
     size_t row, n = 0, other = 0;
     int    predicted;
-    double logits[2], worst = 0;
+    double logits[2], worst = 0, tolerance = logits_tolerance(LOGITS_DEFAULT);
     while (fscanf(file, "%zu,%d,%lf,%lf\n", &row, &predicted, &logits[0], &logits[1]) == 4) {
         double error = 0;
+        if (row >= f32_scores.rows.n) continue;
         for (int k = 0; k < 2; k++)
             error = fmax(error, fabs((double)f32_scores.logits[row * 2 + (size_t)k] - logits[k]));
-        CHECK(error <= LOGITS_DEFAULT + 1e-6, "row %zu: a logit is off by %.2g", row, error);
+        CHECK(error <= tolerance + 1e-6, "row %zu: a logit is off by %.2g", row, error);
         worst = fmax(worst, error);
         if (f32_scores.results[row].label != predicted) {
-            CHECK(fabs(logits[0] - logits[1]) < 4 * LOGITS_DEFAULT, "row %zu is labelled %d", row,
+            CHECK(fabs(logits[0] - logits[1]) < 4 * tolerance, "row %zu is labelled %d", row,
                   (int)f32_scores.results[row].label);
             other++;
         }
         n++;
     }
     fclose(file);
-    assert_int_equal(n, 3528);
-    printf("# default model, f32   all rows: largest difference from the reference's f32 %.1e (written with 6 decimals); "
-           "%zu other labels; F1 %.4f\n", worst, other, f1(&f32_scores));
+    assert_int_equal(n, f32_scores.rows.n);
+    printf("# default model, %s   all rows: largest difference from the reference's f32 %.1e (written with 6 decimals); "
+           "%zu other labels; F1 %.4f\n", golden_on_gpu() ? "f16" : "f32", worst, other, f1(&f32_scores));
 }
 
 static void test_default_bf16(void **state) {

@@ -84,7 +84,8 @@ void reference_layernorm(const ade_layernorm_args *args, ade_dtype res, double *
     size_t h = (size_t)args->h;
     for (size_t m = 0; m < (size_t)args->m; m++) {
         for (size_t i = 0; i < h; i++)
-            out[m * h + i] = reference_load(args->x, res, m * h + i) + reference_load(args->residual, res, m * h + i);
+            out[m * h + i] = reference_load(args->x, res, m * h + i) + (args->bias ? (double)args->bias[i] : 0) +
+                             reference_load(args->residual, res, m * h + i);
         normalize(out + m * h, args->h, args->ln_weight, args->ln_bias, (double)args->eps);
     }
 }
@@ -104,9 +105,12 @@ double reference_act(double x, ade_act_kind kind) {
 }
 
 void reference_activation(const ade_activation_args *args, ade_dtype res, double *y) {
-    size_t n = (size_t)args->m * (size_t)args->n;
-    for (size_t i = 0; i < n; i++)
-        y[i] = reference_act(reference_load(args->x, args->exact ? ADE_F32 : res, i), args->kind);
+    size_t n = (size_t)args->n;
+    for (size_t m = 0; m < (size_t)args->m; m++)
+        for (size_t i = 0; i < n; i++)
+            y[m * n + i] = reference_act(reference_load(args->x, args->exact ? ADE_F32 : res, m * n + i) +
+                                             (args->bias ? (double)args->bias[i] : 0),
+                                         args->kind);
 }
 
 void reference_pool(const ade_pool_args *args, ade_dtype res, double *out) {

@@ -24,10 +24,11 @@ static void add_kernels(const ade_cpu_kernels *kernels, const char *level) {
 
 static void add_backend(const ade_ops *ops, int32_t precision, const char *precision_name) {
     const ade_backend_options options = {0, precision};
+    const ade_exec_options    sizes = {2048, SUBJECT_MAX_LEN, SUBJECT_MAX_HEAD, SUBJECT_SLOTS};
     ade_backend_info          info;
     subject                  *s = &subjects[n_subjects++];
     if (ops->open(&options, &s->backend) != ADE_OK ||
-        ops->exec_create(s->backend, 2048, SUBJECT_MAX_LEN, SUBJECT_MAX_HEAD, &s->exec) != ADE_OK) {
+        ops->exec_create(s->backend, &sizes, &s->exec) != ADE_OK) {
         fprintf(stderr, "backend %s %s does not open: %s\n", ops->name, precision_name, ade_last_error());
         exit(1);
     }

@@ -7,6 +7,7 @@
 
 #define SUBJECT_MAX_LEN 512
 #define SUBJECT_MAX_HEAD 128
+#define SUBJECT_SLOTS 2
 #define MAX_SUBJECTS 12
 
 typedef struct subject {

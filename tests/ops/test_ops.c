@@ -353,10 +353,11 @@ static attention_problem attention_new(const int32_t *lengths, int32_t s, int32_
     int32_t           h = a * d, stride = 3 * h + extra;
     p.cu = exact((size_t)(s + 1) * sizeof *p.cu);
     p.cu[0] = 0;
-    int32_t longest = 0;
+    int32_t longest = 0, shortest = lengths[0];
     for (int32_t i = 0; i < s; i++) {
         p.cu[i + 1] = p.cu[i] + lengths[i];
         longest = lengths[i] > longest ? lengths[i] : longest;
+        shortest = lengths[i] < shortest ? lengths[i] : shortest;
     }
     int32_t t = p.cu[s];
     p.qkv = random_floats((size_t)t * (size_t)stride, 1, 0);
@@ -373,6 +374,7 @@ static attention_problem attention_new(const int32_t *lengths, int32_t s, int32_
                                   .s = s,
                                   .a = a,
                                   .d = d,
+                                  .min_len = shortest,
                                   .max_len = longest,
                                   .first_only = first_only,
                                   .scale = 1.0f / sqrtf((float)d)};
@@ -402,7 +404,8 @@ static void attention_case(const int32_t *lengths, int32_t s_n, int32_t a, int32
             one.q = (const float *)p.args.q + first_q * (size_t)p.args.q_stride;
             one.k = (const float *)p.args.k + first * (size_t)p.args.kv_stride;
             one.v = (const float *)p.args.v + first * (size_t)p.args.kv_stride;
-            one.cu_seqlens = cu, one.t = lengths[i], one.s = 1, one.max_len = lengths[i], one.out = alone.data;
+            one.cu_seqlens = cu, one.t = lengths[i], one.s = 1, one.out = alone.data;
+            one.min_len = one.max_len = lengths[i];
             CHECK_OK(subject_attention(s, &one));
             same_bits(s, "attention", alone.data, (char *)out.data + first_q * h * element, n * element, "alone");
             output_free(&alone);
@@ -489,14 +492,15 @@ static void test_attention_extreme(void **state) {
 
 /* ---- layernorm ---------------------------------------------------------------------------------------------------- */
 
-static void layernorm_case(int32_t h, int32_t m, float scale, float shift, float eps, const char *name) {
+static void layernorm_case(int32_t h, int32_t m, float scale, float shift, float eps, int with_bias, const char *name) {
     size_t  n = (size_t)m * (size_t)h;
     float  *x = random_floats(n, scale, shift), *residual = random_floats(n, scale, 0);
     float  *ln_w = random_floats((size_t)h, 0.5f, 1), *ln_b = random_floats((size_t)h, 0.5f, 0);
+    float  *bias = random_floats((size_t)h, scale, 0);
     double *expected = exact(n * sizeof *expected), *allowed = exact(n * sizeof *allowed);
     if (shift != 0) /* x alone, so that the sum is exact and only LN is looked at */
         for (size_t i = 0; i < n; i++) residual[i] = 0;
-    ade_layernorm_args args = {x, residual, ln_w, ln_b, eps, NULL, NULL, m, h};
+    ade_layernorm_args args = {x, with_bias ? bias : NULL, residual, ln_w, ln_b, eps, NULL, NULL, NULL, m, h};
     reference_layernorm(&args, ADE_F32, expected);
     /* Far from the mean 0 an fp32 mean is off by |mean| 2^-24 or so, and that is divided by the standard deviation. */
     double scaled = 1 + fabs((double)shift) / (0.57 * (double)scale);
@@ -531,18 +535,18 @@ static void layernorm_case(int32_t h, int32_t m, float scale, float shift, float
         }
         output_free(&out), output_free(&out_act), output_free(&row);
     }
-    free(x), free(residual), free(ln_w), free(ln_b), free(expected), free(allowed);
+    free(x), free(residual), free(ln_w), free(ln_b), free(bias), free(expected), free(allowed);
 }
 
 static void test_layernorm(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT(widths); i++) {
-        layernorm_case(widths[i], 1, 1, 0, 1e-12f, "layernorm");
-        layernorm_case(widths[i], 19, 1, 0, 1e-5f, "layernorm");
-        layernorm_case(widths[i], 33, 1e-3f, 0, 1e-12f, "layernorm");
-        layernorm_case(widths[i], 3, 1e3f, 0, 1e-12f, "layernorm");
-        layernorm_case(widths[i], 7, 0.01f, 1e4f, 1e-12f, "layernorm, mean 1e4");
-        layernorm_case(widths[i], 7, 1.0f, -1e4f, 1e-12f, "layernorm, mean 1e4");
+        layernorm_case(widths[i], 1, 1, 0, 1e-12f, 0, "layernorm");
+        layernorm_case(widths[i], 19, 1, 0, 1e-5f, 1, "layernorm");
+        layernorm_case(widths[i], 33, 1e-3f, 0, 1e-12f, 0, "layernorm");
+        layernorm_case(widths[i], 3, 1e3f, 0, 1e-12f, 1, "layernorm");
+        layernorm_case(widths[i], 7, 0.01f, 1e4f, 1e-12f, 0, "layernorm, mean 1e4");
+        layernorm_case(widths[i], 7, 1.0f, -1e4f, 1e-12f, 0, "layernorm, mean 1e4");
     }
 }
 
@@ -560,8 +564,8 @@ static void test_layernorm_constant_rows(void **state) {
             for (size_t i = 0; i < n; i++) x[i] = values[v], residual[i] = 0;
             FOR_SUBJECTS(s) {
                 output             out = output_new(n * 4, 0), out_act = output_new(n * 2, 0);
-                ade_layernorm_args args = {x, residual, ln_w, ln_b, 1e-12f, out.data,
-                                           s->act == s->res ? NULL : out_act.data, 1, h};
+                ade_layernorm_args args = {x, NULL, residual, ln_w, ln_b, 1e-12f, out.data,
+                                           s->act == s->res ? NULL : out_act.data, NULL, 1, h};
                 CHECK_OK(subject_layernorm(s, &args));
                 for (size_t i = 0; i < n; i++) {
                     float y = ((float *)out.data)[i];
@@ -582,12 +586,12 @@ static void test_layernorm_constant_rows(void **state) {
 
 static const char *const kinds[] = {"gelu_erf", "gelu_tanh", "relu", "silu", "tanh"};
 
-static void activation_run(const subject *s, const float *x, int32_t m, int32_t n, ade_act_kind kind, int32_t exact_fp32,
-                           const double *expected, const double *scale) {
+static void activation_run(const subject *s, const float *x, const float *bias, int32_t m, int32_t n, ade_act_kind kind,
+                           int32_t exact_fp32, const double *expected, const double *scale) {
     ade_dtype           type = exact_fp32 ? ADE_F32 : s->act;
     size_t              count = (size_t)m * (size_t)n;
     output              y = output_new(count * reference_size(type), 0);
-    ade_activation_args args = {x, y.data, kind, m, n, exact_fp32};
+    ade_activation_args args = {x, bias, y.data, kind, m, n, exact_fp32};
     subject             as_type = *s;
     as_type.act = type;
     CHECK_OK(subject_activation(s, &args));
@@ -603,7 +607,7 @@ static void activation_run(const subject *s, const float *x, int32_t m, int32_t 
     }
     /* The last row alone, where it starts at another place in the vectors. */
     output last = output_new((size_t)n * reference_size(type), 0);
-    args = (ade_activation_args){x + count - (size_t)n, last.data, kind, 1, n, exact_fp32};
+    args = (ade_activation_args){x + count - (size_t)n, bias, last.data, kind, 1, n, exact_fp32};
     CHECK_OK(subject_activation(s, &args));
     same_bits(s, kinds[kind], last.data, (char *)y.data + (count - (size_t)n) * reference_size(type),
               (size_t)n * reference_size(type), "alone");
@@ -618,13 +622,16 @@ static void test_activation(void **state) {
         for (size_t k = 0; k < COUNT(shapes); k++) {
             int32_t             m = shapes[k][0], n = shapes[k][1];
             size_t              count = (size_t)m * (size_t)n;
-            float              *x = random_floats(count, 1, 0);
+            float              *x = random_floats(count, 1, 0), *bias = random_floats((size_t)n, 1, 0);
             double             *expected = exact(count * sizeof *expected);
-            ade_activation_args args = {x, NULL, (ade_act_kind)kind, m, n, 0};
-            reference_activation(&args, ADE_F32, expected);
-            FOR_SUBJECTS(s)
-                for (int32_t e = 0; e < 2; e++) activation_run(s, x, m, n, (ade_act_kind)kind, e, expected, NULL);
-            free(x), free(expected);
+            for (int with_bias = 0; with_bias < 2; with_bias++) {
+                ade_activation_args args = {x, with_bias ? bias : NULL, NULL, (ade_act_kind)kind, m, n, 0};
+                reference_activation(&args, ADE_F32, expected);
+                FOR_SUBJECTS(s)
+                    for (int32_t e = 0; e < 2; e++)
+                        activation_run(s, x, args.bias, m, n, args.kind, e, expected, NULL);
+            }
+            free(x), free(bias), free(expected);
         }
 }
 
@@ -646,7 +653,7 @@ static void test_activation_range(void **state) {
         }
         FOR_SUBJECTS(s)
             for (int32_t e = 0; e < 2; e++)
-                activation_run(s, x, 1, (int32_t)n, (ade_act_kind)kind, e, expected, scale);
+                activation_run(s, x, NULL, 1, (int32_t)n, (ade_act_kind)kind, e, expected, scale);
     }
     free(x), free(expected), free(scale);
 }
@@ -665,7 +672,7 @@ static void test_gelus_differ(void **state) {
     FOR_SUBJECTS(s)
         for (int kind = ADE_FN_GELU_ERF; kind <= ADE_FN_GELU_TANH; kind++) {
             float               y;
-            ade_activation_args args = {&at, &y, (ade_act_kind)kind, 1, 1, 1};
+            ade_activation_args args = {&at, NULL, &y, (ade_act_kind)kind, 1, 1, 1};
             CHECK_OK(subject_activation(s, &args));
             double own = fabs((double)y - reference_act((double)at, (ade_act_kind)kind));
             double other = fabs((double)y - reference_act((double)at, (ade_act_kind)(1 - kind)));
@@ -772,8 +779,9 @@ static void test_nothing_to_do(void **state) {
         CHECK_OK(subject_attention(s, &(ade_attention_args){.q = input, .k = input, .v = input, .q_stride = 8,
                                                             .kv_stride = 8, .cu_seqlens = cu, .out = y.data, .a = 1,
                                                             .d = 8, .scale = 1}));
-        CHECK_OK(subject_layernorm(s, &(ade_layernorm_args){input, input, input, input, 1e-12f, y.data, act, 0, 8}));
-        CHECK_OK(subject_activation(s, &(ade_activation_args){input, y.data, ADE_FN_RELU, 0, 8, 0}));
+        CHECK_OK(subject_layernorm(s, &(ade_layernorm_args){input, input, input, input, input, 1e-12f, y.data, act,
+                                                            NULL, 0, 8}));
+        CHECK_OK(subject_activation(s, &(ade_activation_args){input, input, y.data, ADE_FN_RELU, 0, 8, 0}));
         CHECK_OK(subject_pool(s, &(ade_pool_args){input, act ? input : NULL, cu, y.data, act, 0, 8}));
         CHECK_OK(subject_probs(s, &(ade_probs_args){input, input, input, y.data, z.data, 0, 8, 2, 0}));
         if (s->ops) {
@@ -807,9 +815,58 @@ static void test_backend_table(void **state) {
         memset(memory, 1, (3 + ADE_ROW_PAD) * 12);
         ops->release(s->backend, memory);
         ops->release(s->backend, NULL);
+        ade_backend_info info;
+        ops->describe(s->backend, &info);
+        CHECK(info.act == s->act && info.res == s->res && info.table_type <= ADE_F16 && info.bias_in_linear == 1 &&
+                  info.token_budget > 0 && info.execs == 0 && info.slots >= 1,
+              "%s describes itself as act %d, res %d, tables %d, bias %d, %d tokens, %d execs, %d slots", s->name,
+              (int)info.act, (int)info.res, (int)info.table_type, (int)info.bias_in_linear, (int)info.token_budget,
+              (int)info.execs, (int)info.slots);
+        CHECK_STATUS(ops->host_alloc(s->backend, SIZE_MAX - 8, &memory), ADE_OUT_OF_MEMORY);
+        ops->host_release(s->backend, NULL);
         const int32_t      cu[] = {0, SUBJECT_MAX_LEN + 1};
         ade_attention_args too_long = {.cu_seqlens = cu, .t = cu[1], .s = 1, .a = 1, .d = 8, .max_len = cu[1]};
         CHECK_STATUS(ops->attention(s->exec, &too_long), ADE_INTERNAL);
+    }
+}
+
+/* The way of a batch through the slots: what is pushed is computed with, and what is pulled is there after the wait. */
+static void test_backend_slots(void **state) {
+    (void)state;
+    CHECK_OK(ade__cpu_ops()->probe(0));
+    FOR_SUBJECTS(s) {
+        enum { N = 40 };
+        if (!s->ops) continue;
+        float *in[SUBJECT_SLOTS], *out[SUBJECT_SLOTS];
+        void  *x[SUBJECT_SLOTS], *y;
+        CHECK_OK(s->ops->alloc(s->backend, 1, N * sizeof(float), &y));
+        for (int32_t slot = 0; slot < SUBJECT_SLOTS; slot++) {
+            void *host;
+            CHECK_OK(s->ops->wait(s->exec, slot)); /* never pulled: done */
+            CHECK_OK(s->ops->host_alloc(s->backend, N * sizeof(float), &host));
+            CHECK((uintptr_t)host % 64 == 0, "host memory at %p", host);
+            in[slot] = host;
+            CHECK_OK(s->ops->host_alloc(s->backend, N * sizeof(float), &host));
+            out[slot] = host;
+            CHECK_OK(s->ops->alloc(s->backend, 1, N * sizeof(float), &x[slot]));
+        }
+        for (int32_t batch = 0; batch < 5 + SUBJECT_SLOTS; batch++) {
+            int32_t slot = batch % SUBJECT_SLOTS;
+            CHECK_OK(s->ops->wait(s->exec, slot));
+            for (int32_t i = 0; i < N && batch >= SUBJECT_SLOTS; i++)
+                CHECK(out[slot][i] == (float)((batch - SUBJECT_SLOTS) * i), "%s: batch %d, element %d: %g", s->name,
+                      (int)(batch - SUBJECT_SLOTS), (int)i, (double)out[slot][i]);
+            for (int32_t i = 0; i < N; i++) in[slot][i] = (float)(batch * i);
+            CHECK_OK(s->ops->push(s->exec, slot, x[slot], in[slot], N * sizeof(float)));
+            CHECK_OK(s->ops->activation(s->exec, &(ade_activation_args){x[slot], NULL, y, ADE_FN_RELU, 1, N, 1}));
+            CHECK_OK(s->ops->pull(s->exec, slot, out[slot], y, N * sizeof(float)));
+        }
+        for (int32_t slot = 0; slot < SUBJECT_SLOTS; slot++) {
+            s->ops->host_release(s->backend, in[slot]);
+            s->ops->host_release(s->backend, out[slot]);
+            s->ops->release(s->backend, x[slot]);
+        }
+        s->ops->release(s->backend, y);
     }
 }
 
@@ -849,6 +906,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_probs),
         cmocka_unit_test(test_nothing_to_do),
         cmocka_unit_test(test_backend_table),
+        cmocka_unit_test(test_backend_slots),
     };
     return cmocka_run_group_tests_name("ops", tests, open_all, close_all);
 }
