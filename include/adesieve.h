@@ -22,7 +22,9 @@
  * Threads.   An ade_model never changes once it is open: any number of threads may use it at once.
  *            An ade_session or ade_screen belongs to one thread at a time; it runs threads of its own inside a call.
  * fork().    A child process may go on with its models, and opens sessions and screens of its own: those of the parent
- *            are refused there (ADE_INVALID_ARGUMENT), and can only be closed.
+ *            are refused there (ADE_INVALID_ARGUMENT), and can only be closed. CUDA does not survive fork(): a child
+ *            whose parent has looked for a GPU can use none.
+ * GPUs.      A call may leave another GPU than before as the calling thread's current one (cudaSetDevice).
  * Texts.     Pointer and length, UTF-8; NUL bytes are ordinary characters. The library never keeps a caller's pointer
  *            after a call returns, unless the function says so.
  * Errors.    Every function that can fail returns an ade_status. On failure the outputs are untouched, nothing is left

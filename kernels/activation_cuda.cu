@@ -10,7 +10,7 @@
  * are 1.1e12 elements of 4 bytes, so 26 instructions each, 3.3 of them on the special function unit. As compiled for
  * sm_90, conversions, bias, addresses and accesses are 6 and gelu_erf 13 more, one of them special; erff would make it
  * 25 more, beyond what there is. */
-#include "cuda_common.cuh"
+#include "cuda_mma.cuh"
 
 enum { WARPS = 4, THREADS = WARPS * ADE_WARP, ROWS = 4 };
 
@@ -33,14 +33,14 @@ static __device__ __forceinline__ float log2_tail(float a) {
 template <ade_act_kind KIND> static __device__ __forceinline__ float apply(float x, __half) {
     if constexpr (KIND == ADE_FN_GELU_ERF) {
         const float a = fabsf(x);
-        return fmaf(-a, exp2f(log2_tail(a)), fmaxf(x, 0.0f));
+        return fmaf(-a, ade__exp2(log2_tail(a)), fmaxf(x, 0.0f));
     } else if constexpr (KIND == ADE_FN_GELU_TANH) { /* (1 + tanh(u)) / 2 = 1 / (1 + exp(-2 u)) */
         const float scale = -2.0f * 1.44269504f * 0.79788456f;
-        return __fdividef(x, 1.0f + exp2f(x * fmaf(x * x, scale * 0.044715f, scale)));
+        return __fdividef(x, 1.0f + ade__exp2(x * fmaf(x * x, scale * 0.044715f, scale)));
     } else if constexpr (KIND == ADE_FN_RELU) {
         return fmaxf(x, 0.0f);
     } else if constexpr (KIND == ADE_FN_SILU) {
-        return __fdividef(x, 1.0f + exp2f(x * -1.44269504f));
+        return __fdividef(x, 1.0f + ade__exp2(x * -1.44269504f));
     } else {
         return tanhf(x);
     }

@@ -73,9 +73,9 @@ static __global__ void __launch_bounds__(ADE_ATTENTION_THREADS, 4)
         for (int u = 0; u < QUERIES; u++) {
             const float score = lane < left ? p[u] : attention_minus_infinity();
             const float risen = fmaxf(shift[u], ade__warp_max(score) * view.scale_log2);
-            const float shrink = exp2f(shift[u] - risen); /* 0 for the first chunk */
+            const float shrink = ade__exp2(shift[u] - risen); /* 0 for the first chunk */
             shift[u] = risen;
-            p[u] = exp2f(fmaf(score, view.scale_log2, -risen));
+            p[u] = ade__exp2(fmaf(score, view.scale_log2, -risen));
             sum[u] = fmaf(sum[u], shrink, p[u]);
 #pragma unroll
             for (int i = 0; i < COLUMNS; i++) out[u][i] *= shrink;

@@ -112,7 +112,7 @@ static __global__ void __launch_bounds__(ADE_ATTENTION_THREADS, KEYS == 64 ? (D 
 #pragma unroll
             for (int e = 0; e < 2; e++) {
                 float &score = scores[t][2 * r + e];
-                score = exp2f(fmaf(score, view.scale_log2, -shift));
+                score = ade__exp2(fmaf(score, view.scale_log2, -shift));
                 sum += score;
             }
         inverse[r] = 1.0f / attention_quad_sum(sum);

@@ -158,12 +158,12 @@ static __global__ void __launch_bounds__(ADE_ATTENTION_THREADS)
 #pragma unroll
             for (int t = 0; t < KEY_TILES; t++) most = fmaxf(most, fmaxf(scores[t][2 * r], scores[t][2 * r + 1]));
             const float risen = fmaxf(shift[r], attention_quad_max(most) * view.scale_log2);
-            const float shrink = exp2f(shift[r] - risen); /* 0 for the first tile */
+            const float shrink = ade__exp2(shift[r] - risen); /* 0 for the first tile */
             shift[r] = risen;
 #pragma unroll
             for (int t = 0; t < KEY_TILES; t++) {
-                const float low = exp2f(fmaf(scores[t][2 * r], view.scale_log2, -risen));
-                const float high = exp2f(fmaf(scores[t][2 * r + 1], view.scale_log2, -risen));
+                const float low = ade__exp2(fmaf(scores[t][2 * r], view.scale_log2, -risen));
+                const float high = ade__exp2(fmaf(scores[t][2 * r + 1], view.scale_log2, -risen));
                 tile_sum += low + high;
                 p[t][r] = ade__pack2(low, high);
             }

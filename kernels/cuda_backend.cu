@@ -21,9 +21,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
-    SLOTS = 16,      /* 16 batches of 5,632 tokens are some 20 ms of work: time for the host to make more of them */
+    SLOTS = 8,       /* 8 batches of 5,632 tokens are some 12 ms of work, time for the host to make more, and some 800
+                      * launches: a stream takes about 1,000 before a launch waits */
+    MAX_HEAD = 256,  /* what attention_cuda.cu takes */
     TILE_ROWS = 128, /* rows of X that a thread block of a matrix product takes */
     TEXT_SIZE = 2048 /* as the core's */
 };
@@ -31,7 +34,8 @@ enum {
 struct ade_backend {
     int            device;
     int32_t        token_budget;
-    int            sync; /* ADE_SYNC=1: wait after every op */
+    int            sync;  /* ADE_SYNC=1: wait after every op */
+    pid_t          owner; /* the process that has the device's context */
     ade_cuda_gemm *gemm;
     char           name[256], instruction_set[96];
 };
@@ -88,7 +92,8 @@ static bool is_final(cudaError_t error) {
     case cudaErrorInvalidPc:
     case cudaErrorLaunchFailure:
     case cudaErrorECCUncorrectable:
-    case cudaErrorContextIsDestroyed: return true;
+    case cudaErrorContextIsDestroyed:
+    case cudaErrorUnknown: return true;
     default: return false;
     }
 }
@@ -134,6 +139,9 @@ static ade_status use_device(const ade_backend *backend) {
     return ADE_OK;
 }
 
+/* In a child of fork(), where nothing of the parent's device may be touched. */
+static bool is_foreign(const ade_backend *backend) { return backend->owner != getpid(); }
+
 static ade_status no_device(cudaError_t error) {
     int driver = 0, runtime = 0;
     cudaGetLastError();
@@ -150,6 +158,10 @@ static ade_status no_device(cudaError_t error) {
                       "the NVIDIA driver is too old: it supports CUDA %d.%d, and adesieve needs %d.%d; install a newer "
                       "driver, or use device cpu",
                       driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
+    if (error == cudaErrorInitializationError)
+        return report(ADE_UNSUPPORTED,
+                      "CUDA cannot be initialized; if this process was forked from one that has looked for a GPU, it can use "
+                      "none: start it anew instead (in Python: multiprocessing's spawn), or use device cpu");
     if (error == cudaErrorNoDevice || error == cudaSuccess)
         return report(ADE_UNSUPPORTED,
                       "there is an NVIDIA driver, but no GPU that this process may use%s; use device cpu",
@@ -182,6 +194,10 @@ static ade_status cuda_probe(int32_t device_index) {
 
 static void cuda_close(ade_backend *backend) {
     if (!backend) return;
+    if (is_foreign(backend)) {
+        free(backend);
+        return;
+    }
     cudaSetDevice(backend->device);
     ade__cuda_gemm_free(backend->gemm);
     cudaGetLastError();
@@ -191,6 +207,7 @@ static void cuda_close(ade_backend *backend) {
 static ade_status open_device(ade_backend *backend, const cudaDeviceProp *properties) {
     int driver = 0;
     TRY(use_device(backend));
+    TRY(ade__cuda_has_code());
     ADE_CUDA_TRY(cudaDriverGetVersion(&driver));
     TRY(ade__cuda_gemm_new(backend->device, properties->major, backend->token_budget, &backend->gemm));
     snprintf(backend->instruction_set, sizeof backend->instruction_set, "sm_%d%d, cuBLASLt %s, driver %d.%d",
@@ -214,6 +231,7 @@ static ade_status cuda_open(const ade_backend_options *options, ade_backend **ou
      * one, and the other products of BERT whole numbers. */
     const int groups = properties.multiProcessorCount / 3;
     backend->device = options->device_index;
+    backend->owner = getpid();
     backend->token_budget = TILE_ROWS * (groups > 1 ? groups : 1);
     backend->sync = sync && !strcmp(sync, "1");
     snprintf(backend->name, sizeof backend->name, "%s", properties.name);
@@ -277,7 +295,7 @@ static ade_status cuda_alloc(ade_backend *backend, size_t rows, size_t row_bytes
 }
 
 static void cuda_release(ade_backend *backend, void *memory) {
-    if (!memory) return;
+    if (!memory || is_foreign(backend)) return;
     cudaSetDevice(backend->device);
     cudaFree(memory);
     cudaGetLastError();
@@ -308,7 +326,7 @@ static ade_status cuda_host_alloc(ade_backend *backend, size_t bytes, void **out
 }
 
 static void cuda_host_release(ade_backend *backend, void *memory) {
-    if (!memory) return;
+    if (!memory || is_foreign(backend)) return;
     cudaSetDevice(backend->device);
     cudaFreeHost(memory);
     cudaGetLastError();
@@ -323,6 +341,11 @@ static ade_status cuda_linear_create(ade_backend *backend, const ade_linear_desc
 
 static void cuda_exec_destroy(ade_exec *exec) {
     if (!exec) return;
+    if (is_foreign(exec->backend)) {
+        free(exec->slots);
+        free(exec);
+        return;
+    }
     cudaSetDevice(exec->backend->device);
     if (exec->copy) cudaStreamSynchronize(exec->copy);
     if (exec->compute) cudaStreamSynchronize(exec->compute);
@@ -354,6 +377,10 @@ static ade_status exec_fill(ade_exec *exec) {
 static ade_status cuda_exec_create(ade_backend *backend, const ade_exec_options *options, ade_exec **out) {
     if (options->slots < 1)
         return report(ADE_INTERNAL, "an exec with %d slots was asked for", static_cast<int>(options->slots));
+    if (options->head_size > MAX_HEAD)
+        return report(ADE_UNSUPPORTED,
+                      "the model's heads have %d elements, and a GPU computes heads of at most %d; use device cpu",
+                      static_cast<int>(options->head_size), static_cast<int>(MAX_HEAD));
     const size_t count = static_cast<size_t>(options->slots);
     ade_exec    *exec = static_cast<ade_exec *>(calloc(1, sizeof *exec));
     if (exec) exec->slots = static_cast<slot *>(calloc(count, sizeof *exec->slots));
@@ -445,6 +472,11 @@ static ade_status cuda_pull(ade_exec *exec, int32_t index, void *host, const voi
 }
 
 static ade_status cuda_wait(ade_exec *exec, int32_t index) {
+    if (exec->failed) { /* what was queued before may still be at work on the caller's memory */
+        cudaStreamSynchronize(exec->copy);
+        cudaStreamSynchronize(exec->compute);
+        cudaGetLastError();
+    }
     ade_status status = enter(exec);
     if (status == ADE_OK) status = wait(exec, index);
     return leave(exec, status);

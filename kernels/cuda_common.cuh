@@ -42,6 +42,9 @@ ade_status ade__cuda_fail(cudaError_t error, const char *call, const char *file,
 /* What the core's ade__fail is for the plugin; set at the handshake. */
 extern ade_status (*ade__cuda_report)(ade_status status, const char *format, ...);
 
+/* Whether the plugin holds code that the current device can run; ADE_UNSUPPORTED if not. In pool_cuda.cu. */
+ade_status ade__cuda_has_code(void);
+
 /* Launchers, one per op: queue the op on `stream`. Arguments as in ops.h, with act = res = f16. */
 ade_status ade__cuda_embed(cudaStream_t stream, const ade_embed_args *args);
 ade_status ade__cuda_attention(cudaStream_t stream, const ade_attention_args *args);

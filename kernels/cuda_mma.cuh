@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The instructions that C++ cannot say, behind one function each; all 32 lanes of a warp come to each together.
+ * The instructions that C++ cannot say, behind one function each; all 32 lanes of a warp come together to all but
+ * ade__exp2 and the copies.
  * Where there is no CUDA compiler, tests/emulator has a plain twin of each. Layouts: PTX ISA, "Matrix fragments for
  * mma.m16n8k16 with floating point type", with g = lane / 4, c = lane % 4:
  *   A (16 x 16, rows)     a[0] = (g, 2c..), a[1] = (g + 8, 2c..), a[2] = (g, 2c + 8..), a[3] = (g + 8, 2c + 8..)
@@ -59,6 +60,14 @@ static __device__ __forceinline__ void ade__cp_async16(void *to, const void *fro
 #endif
 }
 
+/* 2^x by the special function unit, error 2 units in the last place; a result below 2^-126 is 0. exp2f would spend three
+ * more instructions on keeping such results. */
+static __device__ __forceinline__ float ade__exp2(float x) {
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
 /* Closes this thread's group of copies. */
 static __device__ __forceinline__ void ade__cp_async_commit() {
 #if __CUDA_ARCH__ >= 800
@@ -79,6 +88,10 @@ static inline void ade__mma_m16n8k16(float c[4], const uint32_t a[4], const uint
 static inline void ade__ldmatrix_x4(uint32_t r[4], const void *row) { emu_ldmatrix_x4(r, row, false); }
 static inline void ade__ldmatrix_x4_trans(uint32_t r[4], const void *row) { emu_ldmatrix_x4(r, row, true); }
 static inline void ade__cp_async16(void *to, const void *from, bool valid) { emu_cp_async16(to, from, valid); }
+static inline float ade__exp2(float x) {
+    const float y = exp2f(x);
+    return y < 0x1p-126f ? 0.0f : y;
+}
 static inline void ade__cp_async_commit() { emu_cp_async_commit(); }
 template <int PENDING> static inline void ade__cp_async_wait() { emu_cp_async_wait(PENDING); }
 

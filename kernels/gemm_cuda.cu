@@ -24,10 +24,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     ROWS = ADE_ROW_PAD, /* M is a multiple of this */
     PROPOSALS = 32,     /* asked of cuBLASLt, the fastest first */
+    TOKENS_A_TEXT = 32, /* on average (MEDLINE's sentences): a product with a row per text has so many fewer */
     ALIGNMENT = 16      /* of X and Y (ops.h); matrices of our own start at 256 */
 };
 
@@ -41,7 +43,7 @@ typedef struct gemm_plan { /* all matrices of one size, type and kind share it; 
     struct gemm_plan      *next;
     int                    index; /* its place in every exec's table */
     int32_t                n, k;
-    int                    exact, with_bias;
+    int                    exact, with_bias, per_text;
     cublasLtMatrixLayout_t weights; /* K x N */
     cublasLtMatmulAlgo_t   algo;
 } gemm_plan;
@@ -50,6 +52,7 @@ struct ade_cuda_gemm {
     const ade_cublaslt *lt;
     cublasLtHandle_t    handle;
     int                 device;
+    pid_t               owner; /* the process that has the device's context */
     int32_t             rows;
     size_t              workspace_bytes;
     pthread_mutex_t     lock; /* guards the two below */
@@ -171,7 +174,7 @@ static bool is_whole(const ade_cublaslt *lt, const cublasLtMatmulAlgo_t *algo) {
                CUBLAS_STATUS_SUCCESS &&
            lt->algo_config(algo, CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME, &scheme, sizeof scheme, &written) ==
                CUBLAS_STATUS_SUCCESS &&
-           splits <= 1 && scheme == CUBLASLT_REDUCTION_SCHEME_NONE;
+           (splits == 0 || splits == 1) && scheme == CUBLASLT_REDUCTION_SCHEME_NONE;
 }
 
 static bool takes(const ade_cuda_gemm *gemm, cublasLtMatmulDesc_t operation, const gemm_plan *p,
@@ -211,44 +214,59 @@ static ade_status bound_grow(const ade_cublaslt *lt, const gemm_plan *p, int32_t
     return ADE_OK;
 }
 
-static ade_status no_algorithm(const ade_cuda_gemm *gemm, const gemm_plan *p, const char *why) {
-    return ade__cuda_report(
-        ADE_UNSUPPORTED,
-        "cuBLASLt %s has no algorithm on this GPU for %s products with a %d x %d matrix that %s; use "
-        "device cpu",
-        gemm->lt->version, p->exact ? "fp32" : "f16", static_cast<int>(p->n), static_cast<int>(p->k), why);
+/* cuBLASLt's proposals for one number of rows, the fastest first; appended. */
+static ade_status propose(const ade_cuda_gemm *gemm, cublasLtMatmulDesc_t operation, const bound_plan *all, int32_t at,
+                          const gemm_plan *p, cublasLtMatmulPreference_t preference,
+                          cublasLtMatmulHeuristicResult_t *proposals, int *count) {
+    int                  found = 0;
+    const cublasStatus_t status = gemm->lt->heuristic(gemm->handle, operation, p->weights, all->x[at], all->y[at],
+                                                      all->y[at], preference, PROPOSALS, proposals + *count, &found);
+    if (status == CUBLAS_STATUS_NOT_SUPPORTED) return ADE_OK;
+    if (status != CUBLAS_STATUS_SUCCESS)
+        return ade__cublaslt_fail(gemm->lt, status, name_of_heuristic, __FILE__, __LINE__);
+    *count += found;
+    return ADE_OK;
 }
 
-/* Chooses p->algo. `operation` is any of the plan's: bias vectors are all aligned alike. */
-static ade_status choose(const ade_cuda_gemm *gemm, cublasLtMatmulDesc_t operation, const bound_plan *all,
-                         gemm_plan *p) {
+/* Chooses p->algo. `operation` is any of the plan's: bias vectors are all aligned alike.
+ * Asked for the usual number of rows first, for few rows second: an algorithm that is meant for many may refuse few, and
+ * one for few takes any number. One that needs no workspace is preferred: partial sums that were to be joined in an order
+ * of their own would have to lie there. */
+static ade_status choose(const ade_cuda_gemm *gemm, cublasLtMatmulDesc_t operation, const bound_plan *all, gemm_plan *p) {
     const ade_cublaslt             *lt = gemm->lt;
-    cublasLtMatmulHeuristicResult_t proposals[PROPOSALS];
+    cublasLtMatmulHeuristicResult_t proposals[2 * PROPOSALS];
     cublasLtMatmulPreference_t      preference = nullptr;
-    int                             count = 0;
-    const int32_t                   last = all->count - 1;
+    int                             count = 0, split = 0, refused = 0;
+    const int32_t                   usual = p->per_text ? (all->count - 1) / TOKENS_A_TEXT : all->count - 1;
     LT_TRY(lt, preference_create, &preference);
-    ade_status     status = preference_fill(gemm, p, preference);
-    cublasStatus_t found = CUBLAS_STATUS_SUCCESS;
-    if (status == ADE_OK)
-        found = lt->heuristic(gemm->handle, operation, p->weights, all->x[last], all->y[last], all->y[last], preference,
-                              PROPOSALS, proposals, &count);
+    ade_status status = preference_fill(gemm, p, preference);
+    if (status == ADE_OK) status = propose(gemm, operation, all, usual, p, preference, proposals, &count);
+    if (status == ADE_OK && usual > 0) status = propose(gemm, operation, all, 0, p, preference, proposals, &count);
     lt->preference_destroy(preference);
     TRY(status);
-    if (found == CUBLAS_STATUS_NOT_SUPPORTED)
-        count = 0;
-    else if (found != CUBLAS_STATUS_SUCCESS)
-        return ade__cublaslt_fail(lt, found, name_of_heuristic, __FILE__, __LINE__);
-    for (int i = 0; i < count; i++) {
-        const cublasLtMatmulAlgo_t *algo = &proposals[i].algo;
-        if (proposals[i].state != CUBLAS_STATUS_SUCCESS || !is_whole(lt, algo)) continue;
-        int32_t taken = 0;
-        while (taken < all->count && takes(gemm, operation, p, all->x[taken], all->y[taken], algo)) taken++;
-        if (taken < all->count) continue;
-        p->algo = *algo;
-        return ADE_OK;
-    }
-    return no_algorithm(gemm, p, "sums over the whole depth in one piece, whatever the number of rows");
+    for (int with_workspace = 0; with_workspace < 2; with_workspace++)
+        for (int i = 0; i < count; i++) {
+            const cublasLtMatmulAlgo_t *algo = &proposals[i].algo;
+            int32_t                     taken = 0;
+            if (proposals[i].state != CUBLAS_STATUS_SUCCESS || (proposals[i].workspaceSize > 0) != with_workspace) continue;
+            if (!is_whole(lt, algo)) {
+                split++;
+                continue;
+            }
+            while (taken < all->count && takes(gemm, operation, p, all->x[taken], all->y[taken], algo)) taken++;
+            if (taken < all->count) {
+                refused++;
+                continue;
+            }
+            p->algo = *algo;
+            return ADE_OK;
+        }
+    return ade__cuda_report(ADE_UNSUPPORTED,
+                            "cuBLASLt %s has no algorithm on this GPU for %s products with a %d x %d matrix that gives the "
+                            "same bits in any batch (of %d proposals %d split their sums, and %d do not take every number of "
+                            "rows up to %d); use device cpu",
+                            lt->version, p->exact ? "fp32" : "f16", static_cast<int>(p->n), static_cast<int>(p->k), count,
+                            split, refused, static_cast<int>(all->count * ROWS));
 }
 
 static void plan_free(const ade_cublaslt *lt, gemm_plan *p) {
@@ -268,7 +286,8 @@ static ade_status plan_fill(const ade_cuda_gemm *gemm, cublasLtMatmulDesc_t oper
 static ade_status plan_get_locked(ade_cuda_gemm *gemm, const gemm_plan *like, cublasLtMatmulDesc_t operation,
                                   const gemm_plan **out) {
     for (gemm_plan *p = gemm->plans; p; p = p->next)
-        if (p->n == like->n && p->k == like->k && p->exact == like->exact && p->with_bias == like->with_bias) {
+        if (p->n == like->n && p->k == like->k && p->exact == like->exact && p->with_bias == like->with_bias &&
+            p->per_text == like->per_text) {
             *out = p;
             return ADE_OK;
         }
@@ -294,6 +313,7 @@ ade_status ade__cuda_gemm_new(int device, int major, int32_t rows, ade_cuda_gemm
     if (!gemm) return no_host_memory(sizeof *gemm);
     gemm->lt = lt;
     gemm->device = device;
+    gemm->owner = getpid();
     gemm->rows = rows;
     gemm->workspace_bytes = workspace_for(major);
     const cublasStatus_t made = lt->create(&gemm->handle);
@@ -392,6 +412,7 @@ static ade_status linear_fill(ade_linear *linear, const ade_linear_desc *desc) {
     like.k = desc->k;
     like.exact = desc->exact != 0;
     like.with_bias = desc->bias != nullptr;
+    like.per_text = desc->per_text != 0;
     TRY(put(gemm, like.exact, desc->weight, desc->n, desc->k, "weight", &linear->weights));
     if (desc->bias) TRY(put(gemm, like.exact, desc->bias, 1, desc->n, "bias", &linear->bias));
     TRY(operation_new(gemm->lt, like.exact, linear->bias, &linear->operation));
@@ -419,6 +440,10 @@ ade_status ade__cuda_linear_new(ade_cuda_gemm *gemm, const ade_linear_desc *desc
 
 void ade__cuda_linear_free(ade_linear *linear) {
     if (!linear) return;
+    if (linear->gemm->owner != getpid()) { /* a child of fork() must not touch the parent's device */
+        free(linear);
+        return;
+    }
     cudaSetDevice(linear->gemm->device);
     if (linear->operation) linear->gemm->lt->desc_destroy(linear->operation);
     cudaFree(linear->weights);
@@ -468,7 +493,11 @@ ade_status ade__cuda_gemm_prepare(ade_cuda_gemm_exec *exec, const ade_linear *li
     ade_status    status = bound_grow(gemm->lt, p, max_rows, bound);
     for (int32_t i = had; status == ADE_OK && i < bound->count; i++)
         if (!takes(gemm, linear->operation, p, bound->x[i], bound->y[i], &p->algo))
-            status = no_algorithm(gemm, p, "takes so many rows; make the token budget smaller");
+            status = ade__cuda_report(ADE_UNSUPPORTED,
+                                      "cuBLASLt %s does not take %d rows of %s products with a %d x %d matrix by the "
+                                      "algorithm that gives the same bits in any batch; make the token budget smaller",
+                                      gemm->lt->version, static_cast<int>((i + 1) * ROWS), p->exact ? "fp32" : "f16",
+                                      static_cast<int>(p->n), static_cast<int>(p->k));
     if (status != ADE_OK) bound_free(gemm->lt, bound); /* no layout stays that was not checked */
     return status;
 }

@@ -26,6 +26,19 @@ template <class T> static ade_status launch(cudaStream_t stream, ade_pool_args a
     return ADE_OK;
 }
 
+ade_status ade__cuda_has_code(void) {
+    const auto         kernel = pool_kernel<uint4>; /* any would do: all are compiled for the same architectures */
+    cudaFuncAttributes attributes;
+    const cudaError_t  error = cudaFuncGetAttributes(&attributes, kernel);
+    if (error != cudaErrorNoKernelImageForDevice && error != cudaErrorInvalidDeviceFunction) {
+        ADE_CUDA_TRY(error);
+        return ADE_OK;
+    }
+    cudaGetLastError();
+    return ade__cuda_report(ADE_UNSUPPORTED, "the GPU plugin was not built for this GPU; build adesieve with "
+                                             "-DADESIEVE_CUDA_ARCHITECTURES=native, or use device cpu");
+}
+
 ade_status ade__cuda_pool(cudaStream_t stream, const ade_pool_args *args) {
     if (args->s == 0 || args->h == 0) return ADE_OK;
     if (args->h % 8 == 0) return launch<uint4>(stream, *args, args->h / 8);

@@ -38,9 +38,12 @@ static ade_status prepare_linears(ade_workspace *w) {
     const struct ade_prepared *p = w->p;
     for (int32_t i = 0; i < p->layers; i++) {
         const ade_prepared_layer *l = &p->layer[i];
-        const ade_linear *const   linears[] = {l->qkv, l->q, l->kv, l->attn_out, l->ffn_in, l->ffn_out};
-        for (size_t k = 0; k < sizeof linears / sizeof *linears; k++)
-            if (linears[k]) ADE_TRY(p->ops->exec_prepare(w->exec, linears[k], w->max_tokens));
+        const ade_linear *const   keys[] = {l->qkv, l->kv}, *const rest[] = {l->q, l->attn_out, l->ffn_in, l->ffn_out};
+        int32_t                   rows = i + 1 < p->layers ? w->max_tokens : w->max_seqs; /* the last: a row per text */
+        for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
+            if (keys[k]) ADE_TRY(p->ops->exec_prepare(w->exec, keys[k], w->max_tokens));
+        for (size_t k = 0; k < sizeof rest / sizeof *rest; k++)
+            if (rest[k]) ADE_TRY(p->ops->exec_prepare(w->exec, rest[k], rows));
     }
     return p->ops->exec_prepare(w->exec, p->pooler, w->max_seqs);
 }

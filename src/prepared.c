@@ -90,11 +90,14 @@ typedef struct matrix_part { /* matrices stacked along their rows become one pro
     const ade_tensor *weight, *bias;
 } matrix_part;
 
-enum { BIAS_OUTSIDE = 0, BIAS_INSIDE = 1, EXACT = 2 };
+enum { BIAS_OUTSIDE = 0, BIAS_INSIDE = 1, EXACT = 2, PER_TEXT = 4 }; /* of one product; ade_linear_desc */
 
 static ade_status put_linear(struct ade_prepared *p, const matrix_part *parts, int n_parts, int how, float *host,
                              float *host_bias, ade_linear **out) {
-    ade_linear_desc desc = {.weight = host, .bias = how == BIAS_OUTSIDE ? NULL : host_bias, .exact = how == EXACT};
+    ade_linear_desc desc = {.weight = host,
+                            .bias = how & (BIAS_INSIDE | EXACT) ? host_bias : NULL,
+                            .exact = (how & EXACT) != 0,
+                            .per_text = (how & PER_TEXT) != 0};
     desc.k = (int32_t)parts[0].weight->shape[1];
     for (int i = 0; i < n_parts; i++) {
         ADE_TRY(ade__tensor_to_f32(parts[i].weight, host + (size_t)desc.n * (size_t)desc.k));
@@ -109,16 +112,16 @@ static ade_status put_layer(struct ade_prepared *p, const ade_layer_tensors *t, 
     const matrix_part qkv[] = {{t->q_w, t->q_b}, {t->k_w, t->k_b}, {t->v_w, t->v_b}};
     const matrix_part attn_out = {t->attn_out_w, t->attn_out_b};
     const matrix_part ffn_in = {t->ffn_in_w, t->ffn_in_b}, ffn_out = {t->ffn_out_w, t->ffn_out_b};
-    int               bias = p->info.bias_in_linear ? BIAS_INSIDE : BIAS_OUTSIDE;
+    int               bias = p->info.bias_in_linear ? BIAS_INSIDE : BIAS_OUTSIDE, rest = bias | (last ? PER_TEXT : 0);
     if (last) {
-        ADE_TRY(put_linear(p, qkv, 1, BIAS_INSIDE, host, host_bias, &out->q));
+        ADE_TRY(put_linear(p, qkv, 1, BIAS_INSIDE | PER_TEXT, host, host_bias, &out->q));
         ADE_TRY(put_linear(p, qkv + 1, 2, BIAS_INSIDE, host, host_bias, &out->kv));
     } else {
         ADE_TRY(put_linear(p, qkv, 3, BIAS_INSIDE, host, host_bias, &out->qkv));
     }
-    ADE_TRY(put_linear(p, &attn_out, 1, bias, host, host_bias, &out->attn_out));
-    ADE_TRY(put_linear(p, &ffn_in, 1, bias, host, host_bias, &out->ffn_in));
-    ADE_TRY(put_linear(p, &ffn_out, 1, bias, host, host_bias, &out->ffn_out));
+    ADE_TRY(put_linear(p, &attn_out, 1, rest, host, host_bias, &out->attn_out));
+    ADE_TRY(put_linear(p, &ffn_in, 1, rest, host, host_bias, &out->ffn_in));
+    ADE_TRY(put_linear(p, &ffn_out, 1, rest, host, host_bias, &out->ffn_out));
     if (bias == BIAS_OUTSIDE) {
         ADE_TRY(put(p, t->attn_out_b, host, &out->attn_out_b));
         ADE_TRY(put(p, t->ffn_in_b, host, &out->ffn_in_b));
@@ -164,7 +167,7 @@ static ade_status fill(struct ade_prepared *p, const ade_model *model) {
     for (int32_t i = 0; i < c->n_layers; i++)
         ADE_TRY_GOTO(put_layer(p, &w->layers[i], i == c->n_layers - 1, host, host_bias, &p->layer[i]), done);
     const matrix_part pooler = {w->pooler_w, w->pooler_b};
-    ADE_TRY_GOTO(put_linear(p, &pooler, 1, EXACT, host, host_bias, &p->pooler), done);
+    ADE_TRY_GOTO(put_linear(p, &pooler, 1, EXACT | PER_TEXT, host, host_bias, &p->pooler), done);
     ADE_TRY_GOTO(put(p, w->classifier_w, host, &p->classifier_w), done);
     ADE_TRY_GOTO(put(p, w->classifier_b, host, &p->classifier_b), done);
 done:

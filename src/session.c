@@ -19,6 +19,7 @@
 
 #include <math.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #define WINDOW_TEXTS 8192              /* enough to fill batches with texts of one length */
@@ -115,6 +116,25 @@ static void free_workers(ade_session *s) {
     s->workers = NULL;
 }
 
+/* A GPU's code is loaded when it first runs, and takes memory then: one batch of the lengths that take different ways
+ * makes it run here, where a smaller budget can still be tried, instead of in the first call. */
+static ade_status run_once(worker *w) {
+    static const int32_t LENGTHS[] = {2, 40, 80};
+    const atomic_int     no_cancel = 0;
+    int32_t              most = w->workspace->max_len, count = 0, tokens = 0, at = 0;
+    ade_slot            *slot = ade__staging_slot(w->staging);
+    for (size_t i = 0; i < sizeof LENGTHS / sizeof *LENGTHS; i++)
+        if (LENGTHS[i] <= most && tokens + LENGTHS[i] <= w->workspace->max_tokens) tokens += LENGTHS[i], count++;
+    ade__slot_begin(w->staging, slot, tokens, count, LENGTHS[0], LENGTHS[count - 1]);
+    for (int32_t i = 0; i < count; i++) {
+        slot->cu_seqlens[i] = at;
+        for (int32_t p = 0; p < LENGTHS[i]; p++, at++) slot->ids[at] = 0, slot->positions[at] = p;
+    }
+    slot->cu_seqlens[count] = at;
+    ADE_TRY(ade__slot_submit(w->staging, slot, &no_cancel));
+    return ade__slot_wait(w->staging, slot);
+}
+
 static ade_status open_workers(ade_session *s) {
     int32_t tokens = s->info.token_budget > s->info.max_length ? s->info.token_budget : s->info.max_length;
     int     encoders = 0;
@@ -127,6 +147,7 @@ static ade_status open_workers(ade_session *s) {
         if (i >= encoders) continue;
         ADE_TRY(ade__workspace_new(s->prepared, tokens, s->info.max_length, s->prepared->info.slots, &w->workspace));
         ADE_TRY(ade__staging_new(w->workspace, &w->staging));
+        if (s->info.device == ADE_DEVICE_CUDA) ADE_TRY(run_once(w));
     }
     return ADE_OK;
 }
@@ -162,6 +183,17 @@ static ade_status open_device(ade_session *s) {
     return ade__pool_new(s->n_workers, &s->pool);
 }
 
+static ade_status open_on_device(ade_session *s) {
+    if (s->info.device != ADE_DEVICE_NONE) ADE_TRY(open_device(s));
+    return open_workers_in_memory(s);
+}
+
+static void close_device(ade_session *s) {
+    ade__pool_free(s->pool);
+    s->pool = NULL;
+    free_workers(s);
+}
+
 ade_status ade__session_open(ade_model *model, const ade_session_options *options, ade_session **out) {
     const ade_session_options defaults = ADE_SESSION_OPTIONS_INIT;
     ade_status                status;
@@ -187,8 +219,17 @@ ade_status ade__session_open(ade_model *model, const ade_session_options *option
                  failed);
     if (s->info.device != ADE_DEVICE_CUDA) /* else every index would have weights of its own */
         s->info.device_index = s->options.device_index = 0;
-    if (s->info.device != ADE_DEVICE_NONE) ADE_TRY_GOTO(open_device(s), failed);
-    ADE_TRY_GOTO(open_workers_in_memory(s), failed);
+    status = open_on_device(s);
+    if (status != ADE_OK && s->info.device == ADE_DEVICE_CUDA && s->options.device == ADE_DEVICE_AUTO &&
+        s->options.precision == ADE_PRECISION_AUTO) { /* nobody insisted on the GPU */
+        snprintf(s->reason, sizeof s->reason, "the CPU is used: %.900s", ade_last_error());
+        close_device(s);
+        s->info.device = ADE_DEVICE_CPU;
+        s->info.device_index = s->options.device_index = 0;
+        ade__clear_error();
+        status = open_on_device(s);
+    }
+    if (status != ADE_OK) goto failed;
     *out = s;
     return ADE_OK;
 failed:
@@ -198,8 +239,7 @@ failed:
 
 void ade__session_close(ade_session *s) {
     if (!s) return;
-    ade__pool_free(s->pool);
-    free_workers(s);
+    close_device(s);
     ade__batch_plan_clear(&s->plan);
     ade__free(s->texts);
     ade__free(s->lengths);

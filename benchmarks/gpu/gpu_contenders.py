@@ -323,6 +323,9 @@ def main() -> None:
     except Absent as reason:
         reply({"absent": str(reason)})
         return
+    except Exception as error:
+        reply({"failed": f"{type(error).__name__}: {error}"[:500]})
+        return
     reply({"seconds": time.perf_counter() - start, "version": contender.version, "info": contender.info})
     for line in sys.stdin:
         request = json.loads(line)

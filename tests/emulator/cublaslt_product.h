@@ -44,8 +44,7 @@ typedef uint16_t halves __attribute__((vector_size(16), aligned(2), may_alias));
 
 #define EMU_INLINE static inline __attribute__((always_inline))
 
-/* ---- f16 ----------------------------------------------------------------------------------------------------------
- */
+/* ---- f16 --------------------------------------------------------------------------------------------------------- */
 
 /* Eight at a time: the exponent is moved over by a multiplication, which is exact, subnormal numbers included. */
 EMU_INLINE void widen8(const uint16_t *from, float *to) {
@@ -92,8 +91,7 @@ EMU_INLINE float element(const void *matrix, bool is_f16, size_t index) {
     return is_f16 ? widen(static_cast<const uint16_t *>(matrix)[index]) : static_cast<const float *>(matrix)[index];
 }
 
-/* ---- Panels -------------------------------------------------------------------------------------------------------
- */
+/* ---- Panels ------------------------------------------------------------------------------------------------------ */
 
 /* to[k][width] of `count` vectors along k, which lie `stride` elements apart; zeros beyond. */
 EMU_INLINE void unpack_along(const void *matrix, bool is_f16, size_t first, size_t stride, size_t count, size_t width,

@@ -68,8 +68,7 @@ static_assert(sizeof(layout_data) <= sizeof(cublasLtMatrixLayoutOpaque_t), "");
 static_assert(sizeof(preference_data) <= sizeof(cublasLtMatmulPreferenceOpaque_t), "");
 static_assert(sizeof(algo_data) <= sizeof(cublasLtMatmulAlgo_t), "");
 
-/* ---- Counts and armed failures ------------------------------------------------------------------------------------
- */
+/* ---- Counts and armed failures ----------------------------------------------------------------------------------- */
 
 namespace {
 struct armed_failure {
@@ -153,8 +152,7 @@ void emu_cublaslt_fail(const char *function, long nth, int status) {
     state.failures.push_back({function, nth, 0, static_cast<cublasStatus_t>(status)});
 }
 
-/* ---- The library --------------------------------------------------------------------------------------------------
- */
+/* ---- The library ------------------------------------------------------------------------------------------------- */
 
 static const uint64_t HANDLE = 0x656d752d68616e64u;
 
@@ -250,8 +248,7 @@ cublasStatus_t cublasLtHeuristicsCacheSetCapacity(size_t capacity) {
     return CUBLAS_STATUS_SUCCESS;
 }
 
-/* ---- Attributes ---------------------------------------------------------------------------------------------------
- */
+/* ---- Attributes -------------------------------------------------------------------------------------------------- */
 
 namespace {
 struct attribute {
@@ -350,8 +347,7 @@ static cublasStatus_t get(const void *data, const attribute (&attributes)[N], in
     return CUBLAS_STATUS_INVALID_VALUE;
 }
 
-/* ---- Descriptors --------------------------------------------------------------------------------------------------
- */
+/* ---- Descriptors ------------------------------------------------------------------------------------------------- */
 
 static desc_data *data_of(cublasLtMatmulDesc_t desc) {
     desc_data *data = reinterpret_cast<desc_data *>(desc);
@@ -515,8 +511,7 @@ cublasStatus_t cublasLtMatmulPreferenceGetAttribute(cublasLtMatmulPreference_t  
     return get(pref, preference_attributes, attr, buf, sizeInBytes, sizeWritten);
 }
 
-/* ---- Problems -----------------------------------------------------------------------------------------------------
- */
+/* ---- Problems ---------------------------------------------------------------------------------------------------- */
 
 namespace {
 struct problem {
@@ -583,8 +578,7 @@ static cublasStatus_t state_problem(cublasLtMatmulDesc_t desc, cublasLtMatrixLay
     return CUBLAS_STATUS_SUCCESS;
 }
 
-/* ---- Algorithms ---------------------------------------------------------------------------------------------------
- */
+/* ---- Algorithms -------------------------------------------------------------------------------------------------- */
 
 static uint32_t block_of(uint32_t stages) {
     if (stages < CUBLASLT_MATMUL_STAGES_16x1 || stages > CUBLASLT_MATMUL_STAGES_128x6) return 0;
@@ -841,8 +835,7 @@ cublasStatus_t cublasLtMatmulAlgoConfigGetAttribute(const cublasLtMatmulAlgo_t  
     return get(algo, config_attributes, attr, buf, sizeInBytes, sizeWritten);
 }
 
-/* ---- Products -----------------------------------------------------------------------------------------------------
- */
+/* ---- Products ---------------------------------------------------------------------------------------------------- */
 
 namespace {
 struct operand {

@@ -41,8 +41,7 @@ struct thread_error {
 } // namespace
 static thread_local thread_error last = {cudaSuccess, 0, 0};
 
-/* ---- The machine --------------------------------------------------------------------------------------------------
- */
+/* ---- The machine ------------------------------------------------------------------------------------------------- */
 
 static uint64_t number(const char *name, uint64_t otherwise) {
     const char *text = getenv(name);
@@ -118,8 +117,7 @@ cudaError_t emu_unavailable() {
     return cudaSuccess;
 }
 
-/* ---- Errors -------------------------------------------------------------------------------------------------------
- */
+/* ---- Errors ------------------------------------------------------------------------------------------------------ */
 
 /* After these a process cannot use the device any more. */
 static bool sticks(cudaError_t error) {
@@ -237,8 +235,7 @@ cudaError_t cudaGetLastError(void) {
     return error;
 }
 
-/* ---- Questions to the machine -------------------------------------------------------------------------------------
- */
+/* ---- Questions to the machine ------------------------------------------------------------------------------------ */
 
 cudaError_t cudaDriverGetVersion(int *driverVersion) {
     emu_call call(__func__, EMU_ASKS);
@@ -403,8 +400,7 @@ cudaError_t cudaSetDeviceFlags(unsigned int flags) {
     return call.result(flags & ~0xffu ? cudaErrorInvalidValue : cudaSuccess);
 }
 
-/* ---- Kernels ------------------------------------------------------------------------------------------------------
- */
+/* ---- Kernels ----------------------------------------------------------------------------------------------------- */
 
 static cudaError_t no_image() {
     const emu_settings &machine = emu_machine();
@@ -450,8 +446,7 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *numBlocks, const 
     return call.result();
 }
 
-/* ---- For tests ----------------------------------------------------------------------------------------------------
- */
+/* ---- For tests --------------------------------------------------------------------------------------------------- */
 
 void emu_reset(void) {
     std::lock_guard<std::recursive_mutex> guard(state.lock);

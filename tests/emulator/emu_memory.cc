@@ -35,6 +35,7 @@
 
 static const size_t  ALIGNMENT = 256; /* of cudaMalloc, and of what cudaMallocHost gives here */
 static const uint8_t POISON = 0xff;   /* NaN as f16 and f32, -1 as an integer */
+static const size_t  POISON_FILE = static_cast<size_t>(1) << 21;
 /* A NaN as f16 and f32, too, and not POISON: one that is copied about is a change. */
 static const uint8_t CANARY[4] = {0xa5, 0xff, 0xa5, 0xff};
 
@@ -68,8 +69,7 @@ static uintptr_t address_of(const void *pointer) { return reinterpret_cast<uintp
 static size_t    round_up(size_t size, size_t step) { return (size + step - 1) / step * step; }
 static size_t    page_size() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
 
-/* ---- Crashes ------------------------------------------------------------------------------------------------------
- */
+/* ---- Crashes ----------------------------------------------------------------------------------------------------- */
 
 static struct sigaction before;
 static bool             is_installed;
@@ -114,16 +114,18 @@ static void install_handler() {
     is_installed = sigaction(SIGSEGV, &action, nullptr) == 0;
 }
 
+static int poison_file = -1;
+
 /* This library may be closed before the process ends. */
-__attribute__((destructor)) static void remove_handler() {
+__attribute__((destructor)) static void clean_up() {
     struct sigaction now;
     if (is_installed && sigaction(SIGSEGV, nullptr, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&
         now.sa_sigaction == explain)
         sigaction(SIGSEGV, &before, nullptr);
+    if (poison_file >= 0) close(poison_file);
 }
 
-/* ---- Canaries -----------------------------------------------------------------------------------------------------
- */
+/* ---- Canaries ---------------------------------------------------------------------------------------------------- */
 
 static void fill_canary(char *from, char *to) {
     for (char *p = from; p < to; p++) *p = static_cast<char>(CANARY[address_of(p) % 4]);
@@ -156,8 +158,28 @@ static void check(const allocation &a) {
     fill_canary(a.data + a.size, inner_end(a));
 }
 
-/* ---- Maps ---------------------------------------------------------------------------------------------------------
- */
+/* ---- Maps -------------------------------------------------------------------------------------------------------- */
+
+/* Puts private copies of a poisoned file here, whose pages cost nothing until they are written: a workspace of 32 MiB,
+ * of which little is used, would take its time to fill. */
+static bool map_poison(char *begin, size_t size) {
+    if (poison_file < 0) {
+        const std::string bytes(POISON_FILE, static_cast<char>(POISON));
+        const int         file = memfd_create("poison", MFD_CLOEXEC);
+        if (file < 0) return false;
+        if (write(file, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) {
+            close(file);
+            return false;
+        }
+        poison_file = file;
+    }
+    for (size_t at = 0; at < size; at += POISON_FILE) {
+        const size_t part = size - at < POISON_FILE ? size - at : POISON_FILE;
+        if (mmap(begin + at, part, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, poison_file, 0) == MAP_FAILED)
+            abort();
+    }
+    return true;
+}
 
 static bool make(size_t size, allocation *out) {
     const size_t page = page_size(), inner = round_up(round_up(size, ALIGNMENT), page);
@@ -171,9 +193,8 @@ static bool make(size_t size, allocation *out) {
         munmap(map, out->map_size);
         return false;
     }
-    madvise(out->map + page, inner, MADV_HUGEPAGE); /* quicker to touch and to protect; a wish */
+    if (size < POISON_FILE || !map_poison(inner_begin(*out), inner)) memset(out->data, POISON, size);
     fill_canary(inner_begin(*out), out->data);
-    memset(out->data, POISON, size);
     fill_canary(out->data + size, inner_end(*out));
     return true;
 }
@@ -235,8 +256,7 @@ emu_place emu_place_of(const void *pointer, size_t bytes) {
     return EMU_PAGEABLE;
 }
 
-/* ---- The API ------------------------------------------------------------------------------------------------------
- */
+/* ---- The API ----------------------------------------------------------------------------------------------------- */
 
 extern "C" {
 

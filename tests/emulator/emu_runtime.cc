@@ -92,8 +92,7 @@ queue_state state;
 
 static const emu_hooks *hooks_for_streams();
 
-/* ---- Queues -------------------------------------------------------------------------------------------------------
- */
+/* ---- Queues ------------------------------------------------------------------------------------------------------ */
 
 bool emu_is_running() { return state.runner == std::this_thread::get_id(); }
 
@@ -247,8 +246,7 @@ static void maybe_start() {
     if (emu_machine().seed % 2 == 0 && emu_random() % 4 == 0) run_some(1 + emu_random() % 4);
 }
 
-/* ---- Captures -----------------------------------------------------------------------------------------------------
- */
+/* ---- Captures ---------------------------------------------------------------------------------------------------- */
 
 static bool is_capturing(const CUstream_st *stream) { return stream->captured != nullptr; }
 
@@ -307,8 +305,7 @@ static bool has_unjoined_work(const capture_ptr &ended) {
     return false;
 }
 
-/* ---- Launches -----------------------------------------------------------------------------------------------------
- */
+/* ---- Launches ---------------------------------------------------------------------------------------------------- */
 
 static cudaError_t launch(emu_call &call, cudaStream_t handle, const char *name, std::function<void()> work) {
     const emu_settings &machine = emu_machine();
@@ -353,8 +350,7 @@ static const emu_hooks *hooks_for_streams() {
     return &hooks;
 }
 
-/* ---- Copies -------------------------------------------------------------------------------------------------------
- */
+/* ---- Copies ------------------------------------------------------------------------------------------------------ */
 
 static cudaError_t check_copy(const void *dst, const void *src, size_t count, enum cudaMemcpyKind kind) {
     const emu_place to = emu_place_of(dst, count), from = emu_place_of(src, count);
@@ -438,8 +434,7 @@ cudaError_t cudaMemsetAsync(void *devPtr, int value, size_t count, cudaStream_t 
     return call.result(call.refused() ? cudaSuccess : set_memory(devPtr, value, count, stream, "cudaMemsetAsync"));
 }
 
-/* ---- Streams ------------------------------------------------------------------------------------------------------
- */
+/* ---- Streams ----------------------------------------------------------------------------------------------------- */
 
 static cudaError_t create_stream(cudaStream_t *out, unsigned int flags) {
     if (!out || flags > cudaStreamNonBlocking) return cudaErrorInvalidValue;
@@ -547,8 +542,7 @@ cudaError_t cudaDeviceSynchronize(void) {
     return call.result();
 }
 
-/* ---- Events -------------------------------------------------------------------------------------------------------
- */
+/* ---- Events ------------------------------------------------------------------------------------------------------ */
 
 static bool is_event(cudaEvent_t event) { return state.events.count(event) != 0; }
 
@@ -668,8 +662,7 @@ cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t start, cudaEvent_t end) 
     return call.result();
 }
 
-/* ---- Graphs -------------------------------------------------------------------------------------------------------
- */
+/* ---- Graphs ------------------------------------------------------------------------------------------------------ */
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode mode) {
     emu_call call(__func__);

@@ -19,8 +19,7 @@ struct emu_settings {
     std::string name;
 };
 
-/* ---- emu_faults.cc ------------------------------------------------------------------------------------------------
- */
+/* ---- emu_faults.cc ----------------------------------------------------------------------------------------------- */
 
 const emu_settings &emu_machine();
 emu_counters       &emu_counts();
@@ -54,8 +53,7 @@ class emu_call {
     cudaError_t                           refusal;
 };
 
-/* ---- emu_memory.cc ------------------------------------------------------------------------------------------------
- */
+/* ---- emu_memory.cc ----------------------------------------------------------------------------------------------- */
 
 enum emu_place { EMU_PAGEABLE, EMU_PINNED, EMU_DEVICE_MEMORY, EMU_NOWHERE };
 
@@ -72,8 +70,7 @@ void emu_check_memory();
 /* For the sentence of a crash: what is running; NULL = the host. */
 void emu_name_work(const char *name);
 
-/* ---- emu_runtime.cc -----------------------------------------------------------------------------------------------
- */
+/* ---- emu_runtime.cc ---------------------------------------------------------------------------------------------- */
 
 /* Is the caller a piece of device work? */
 bool emu_is_running();

@@ -114,7 +114,7 @@ static void test_results(ade_model *model) {
     CHECK(info.device == ADE_DEVICE_CUDA && info.precision == ADE_PRECISION_F16 && info.token_budget == 5632,
           "device %d, precision %d, budget %d", info.device, info.precision, info.token_budget);
     printf("# 300 texts: logits within %.1e of f32; %s; %s\n", worst, info.device_name, info.instruction_set);
-    for (int32_t budget : {1, 64, 300, 100000}) { /* with 64: some 100 batches through 16 slots */
+    for (int32_t budget : {1, 64, 300, 100000}) { /* with 64: some 100 batches through the ring of slots */
         ade_session *other = open_session(model, ADE_DEVICE_CUDA, budget);
         CHECK(same_bits(got, classify(other, t)), "other bits with a budget of %d", budget);
         CHECK(same_bits(got, classify(other, t)), "other bits the second time, budget %d", budget);
@@ -198,7 +198,7 @@ static void test_faults_while_classifying(ade_model *model) {
     long long calls = counters().calls - before.calls;
     ade_session_close(good);
     int tried = 0;
-    for (long long n = 1; n <= calls; n += n < 30 ? 1 : calls / 25 + 1, tried++) {
+    for (long long n = 1; n <= calls; n += n < 20 ? 1 : calls / 15 + 1, tried++) {
         ade_session *session = open_session(model, ADE_DEVICE_CUDA, 200);
         reset_device();
         fail_call("*", (long)n, ILLEGAL_ADDRESS);
@@ -225,7 +225,7 @@ static void test_faults_while_opening(const char *folder) {
     emu_counters before = counters();
     for (int error : {ILLEGAL_ADDRESS, NO_MEMORY}) {
         long n = 1;
-        for (;; n += n < 40 ? 1 : 9) {
+        for (;; n += n < 30 ? 1 : 17) {
             ade_model          *model = nullptr;
             ade_session        *session = nullptr;
             ade_session_options options = ADE_SESSION_OPTIONS_INIT;

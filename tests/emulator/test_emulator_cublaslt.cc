@@ -103,8 +103,7 @@ static void            *shared_workspace;
 
 static const size_t MIB = static_cast<size_t>(1) << 20;
 
-/* ---- f16, by the definition ---------------------------------------------------------------------------------------
- */
+/* ---- f16, by the definition -------------------------------------------------------------------------------------- */
 
 static double value_of(uint16_t half) {
     const int    exponent = half >> 10 & 31;
@@ -131,8 +130,7 @@ static uint16_t half_of(double value) {
                                  (static_cast<int>(ldexp(rounded, 11 - exponent)) - 1024));
 }
 
-/* ---- A product of any kind ----------------------------------------------------------------------------------------
- */
+/* ---- A product of any kind --------------------------------------------------------------------------------------- */
 
 static uint64_t random_state = 1;
 static double   random_value() { /* in [-1, 1) */
@@ -326,8 +324,7 @@ static std::vector<cublasLtMatmulHeuristicResult_t> whole(call &c, size_t worksp
     return kept;
 }
 
-/* ---- Tests --------------------------------------------------------------------------------------------------------
- */
+/* ---- Tests ------------------------------------------------------------------------------------------------------- */
 
 static void test_library() {
     int              value = 0;

@@ -142,8 +142,7 @@ template <class Action> static std::string quietly(Action action) {
     return std::string(bytes, size > 0 ? static_cast<size_t>(size) : 0);
 }
 
-/* ---- Errors and the machine ---------------------------------------------------------------------------------------
- */
+/* ---- Errors and the machine -------------------------------------------------------------------------------------- */
 
 static void test_errors() {
     reset();
@@ -235,8 +234,7 @@ static void test_machine() {
     CHECK_OK(cudaStreamDestroy(stream));
 }
 
-/* ---- Memory -------------------------------------------------------------------------------------------------------
- */
+/* ---- Memory ------------------------------------------------------------------------------------------------------ */
 
 static void test_memory() {
     size_t free_bytes = 0, total = 0;
@@ -260,11 +258,26 @@ static void test_memory() {
     CHECK_GIVES(cudaFree(a + 256), cudaErrorInvalidValue);
     CHECK_OK(cudaFree(nullptr));
     CHECK_OK(cudaFree(a));
-    CHECK(counters().live_allocations == 0 && counters().live_device_bytes == 0 && counters().mallocs == 5);
+    CHECK(counters().live_allocations == 0 && counters().live_device_bytes == 0);
+    CHECK(counters().mallocs == 5 && counters().frees == 5);
     CHECK_OK(cudaMemGetInfo(&free_bytes, &total));
     CHECK(free_bytes == total);
     CHECK_OK(cudaMalloc(&c, 0));
     CHECK(c == nullptr);
+
+    /* Large memory gets its poison in another way. */
+    reset();
+    const size_t      large = (5u << 20) + 1000;
+    std::vector<char> bytes(large);
+    a = new_device<char>(large);
+    for (int round = 0; round < 2; round++) {
+        CHECK_OK(cudaMemcpy(bytes.data(), a, large, cudaMemcpyDeviceToHost));
+        CHECK(bytes == std::vector<char>(large, '\xff'));
+        b = new_device<char>(large);
+        CHECK_OK(cudaMemset(b, 0, large)); /* which must not reach the other */
+        CHECK_OK(cudaFree(b));
+    }
+    CHECK_OK(cudaFree(a));
 
     char *pinned = new_pinned<char>(1000), *other = nullptr;
     CHECK(pinned[0] == '\xff' && pinned[999] == '\xff' && reinterpret_cast<uintptr_t>(pinned) % 64 == 0);
@@ -382,8 +395,7 @@ static void test_copies() {
     CHECK_OK(cudaFreeHost(pinned));
 }
 
-/* ---- Order --------------------------------------------------------------------------------------------------------
- */
+/* ---- Order ------------------------------------------------------------------------------------------------------- */
 
 /* A result is not there before somebody has waited; a slot that is written again too early is what goes up. */
 static void test_lazy() {
@@ -562,8 +574,7 @@ static void test_timing() {
     CHECK(counters().live_events == 0);
 }
 
-/* ---- Faults -------------------------------------------------------------------------------------------------------
- */
+/* ---- Faults ------------------------------------------------------------------------------------------------------ */
 
 static void test_faults() {
     reset();
@@ -646,8 +657,7 @@ static void test_armed() {
     CHECK_OK(cudaStreamDestroy(stream));
 }
 
-/* ---- Several threads, host functions, graphs ----------------------------------------------------------------------
- */
+/* ---- Several threads, host functions, graphs --------------------------------------------------------------------- */
 
 static void test_threads() {
     reset({{"EMU_SEED", "2"}});

@@ -196,6 +196,11 @@ def suite_ops(run: Run) -> str:
     return f"{run.details['passed']} tests, {sum(cases)} cases against the reference in double"
 
 
+def on_gpu(run: Run) -> dict[str, str]:
+    """Programs with the library inside look for the plugin in their own folders."""
+    return {"ADE_TEST_DEVICE": "cuda", "ADESIEVE_CUDA_PLUGIN": plugin(run)}
+
+
 def short_texts() -> list[str]:
     return sorted(texts_of_csv(), key=len)[:6] + [""]
 
@@ -203,7 +208,7 @@ def short_texts() -> list[str]:
 def suite_golden(run: Run) -> str:
     if run.emulated:
         raise Skipped("it takes minutes in the emulator; ctest runs parts of it there")
-    run_tests(run, run.program("test_golden"), env={"ADE_TEST_DEVICE": "cuda"})
+    run_tests(run, run.program("test_golden"), env=on_gpu(run))
     return f"{run.details['passed']} tests against the reference implementation's logits"
 
 
@@ -242,7 +247,7 @@ def suite_agreement(run: Run) -> str:
 def suite_invariance(run: Run) -> str:
     if run.emulated:
         raise Skipped("it takes minutes in the emulator; ctest runs parts of it there")
-    run_tests(run, run.program("test_invariance"), env={"ADE_TEST_DEVICE": "cuda"})
+    run_tests(run, run.program("test_invariance"), env=on_gpu(run))
     return f"{run.details['passed']} tests: the same bits in any batch and order"
 
 

@@ -245,7 +245,7 @@ matrix matrix_new(int32_t n, int32_t k, int with_bias, int32_t exact) {
         float w = random_unit();
         m.weight[i] = exact ? w : ade__f32_from_f16(ade__f16_from_f32(w));
     }
-    m.desc = (ade_linear_desc){m.weight, with_bias ? m.bias : NULL, n, k, exact};
+    m.desc = (ade_linear_desc){m.weight, with_bias ? m.bias : NULL, n, k, exact, 0};
     CHECK_OK(device_ops->linear_create(device_backend, &m.desc, &m.linear));
     CHECK_OK(device_ops->exec_prepare(device_exec, m.linear, MATRIX_MAX_ROWS));
     return m;

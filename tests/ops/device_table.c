@@ -103,7 +103,7 @@ void test_memory(void **state) {
 void test_refusals(void **state) {
     (void)state;
     float           weight[64] = {1, 2, 3, 7e4f}, bias[8] = {0};
-    ade_linear_desc desc = {weight, bias, 8, 8, 0};
+    ade_linear_desc desc = {weight, bias, 8, 8, 0, 0};
     ade_linear     *linear = NULL;
     /* 70,000 is beyond f16. */
     CHECK_REFUSED(device_ops->linear_create(device_backend, &desc, &linear), ADE_UNSUPPORTED);

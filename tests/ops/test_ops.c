@@ -210,7 +210,7 @@ typedef struct matrix {
 
 static matrix matrix_new(const subject *s, int32_t n, int32_t k, int with_bias, int32_t exact_fp32) {
     matrix m = {.weight = random_floats((size_t)n * (size_t)k, 1, 0), .bias = random_floats((size_t)n, 1, 0)};
-    m.desc = (ade_linear_desc){m.weight, with_bias ? m.bias : NULL, n, k, exact_fp32};
+    m.desc = (ade_linear_desc){m.weight, with_bias ? m.bias : NULL, n, k, exact_fp32, 0};
     CHECK_OK(s->ops->linear_create(s->backend, &m.desc, &m.linear));
     CHECK_OK(s->ops->exec_prepare(s->exec, m.linear, 512));
     return m;
