@@ -242,8 +242,9 @@ typedef struct ade_session_options {
 /* Makes a session of `model` on a device. Statuses: INVALID_ARGUMENT, OUT_OF_MEMORY (of the host or of the device; a
  * token budget of 0 is made smaller first), UNSUPPORTED (no such device, or a precision that it does not have, or
  * weights beyond the range of that precision), BAD_MODEL, DEVICE.
- * GPUs are used through a plugin, libadesieve_cuda.so.0, that is looked for in the folder of this library, or where the
- * environment variable ADESIEVE_CUDA_PLUGIN says, and only if `device` is CUDA or AUTO. */
+ * GPUs are used through a plugin, libadesieve_cuda.so.0, only if `device` is CUDA or AUTO: the file that the environment
+ * variable ADESIEVE_CUDA_PLUGIN names (its path with a '/'), else the one in the folder of this library. ADESIEVE_CUBLASLT
+ * names the file of NVIDIA's cuBLASLt where it lies in no usual place. */
 ADE_API ade_status ade_session_open(ade_model *model, const ade_session_options *options, ade_session **out);
 ADE_API void       ade_session_close(ade_session *session); /* NULL is fine */
 

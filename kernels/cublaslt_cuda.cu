@@ -160,10 +160,11 @@ static ade_status open_locked(void) {
     }
     is_open = find(&tried);
     if (!is_open)
-        return ade__cuda_report(ADE_UNSUPPORTED,
-                                "a GPU needs NVIDIA's cuBLASLt (" SONAME "), which was not found; tried %s; install "
-                                "the nvidia-cublas package or the CUDA toolkit, or set ADESIEVE_CUBLASLT to its path",
-                                tried.text);
+        return ade__cuda_report(
+            ADE_UNSUPPORTED,
+            "a GPU needs NVIDIA's cuBLASLt (" SONAME "), which was not found; tried %s; install "
+            "the CUDA toolkit, or the nvidia-cublas package and set ADESIEVE_CUBLASLT to its library",
+            tried.text);
     return ADE_OK;
 }
 

@@ -1,30 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
- * x[t] = LN(word[ids[t]] + type[types[t]] + position[positions[t]]), summed in that order in fp32; x is f16. Tables of
- * f16 are read by vectors, tables of f32 and bf16 by the instance for any H.
+ * x[t] = LN(word[ids[t]] + type[types[t]] + position[positions[t]]), summed in that order in fp32; x and the tables
+ * are f16.
  *
  * A warp has a token (cuda_rows.cuh). Moves 2 x 2 H bytes a token to and from memory: a row of the word table in, x
  * out; positions (512 x 2 H bytes) and types come from the second-level cache, 2 x 2 H more; the indices are 12 bytes.
  * Target: 90 % of the device's copy rate on 4 H bytes a token. */
 #include "cuda_rows.cuh"
 
-static __device__ __forceinline__ float table_at(const void *table, ade_dtype type, size_t index) {
-    switch (type) {
-    case ADE_F32: return __ldg(static_cast<const float *>(table) + index);
-    case ADE_BF16: /* the upper half of an fp32 */
-        return __uint_as_float(static_cast<uint32_t>(static_cast<const uint16_t *>(table)[index]) << 16);
-    default: return __half2float(static_cast<const __half *>(table)[index]);
-    }
-}
-
 struct token_row {
-    const void *word, *type, *position;        /* tables */
-    size_t      of_word, of_type, of_position; /* the first elements of the token's rows */
-    ade_dtype   table_type;
+    const __half *word, *type, *position; /* the token's rows of the tables */
 
     template <int VECTORS> __device__ __forceinline__ void load(float (&v)[VECTORS][8], int lane, bool last) const {
-        const uint4 *words = reinterpret_cast<const uint4 *>(static_cast<const __half *>(word) + of_word);
-        const uint4 *types = reinterpret_cast<const uint4 *>(static_cast<const __half *>(type) + of_type);
-        const uint4 *positions = reinterpret_cast<const uint4 *>(static_cast<const __half *>(position) + of_position);
+        const uint4 *words = reinterpret_cast<const uint4 *>(word);
+        const uint4 *types = reinterpret_cast<const uint4 *>(type);
+        const uint4 *positions = reinterpret_cast<const uint4 *>(position);
         uint4        a[VECTORS] = {}, b[VECTORS] = {}, c[VECTORS] = {};
 #pragma unroll
         for (int i = 0; i < VECTORS; i++) {
@@ -48,9 +37,7 @@ struct token_row {
     }
 
     __device__ __forceinline__ float at(int i) const {
-        const size_t at = static_cast<size_t>(i);
-        return (table_at(word, table_type, of_word + at) + table_at(type, table_type, of_type + at)) +
-               table_at(position, table_type, of_position + at);
+        return (__half2float(word[i]) + __half2float(type[i])) + __half2float(position[i]);
     }
 };
 
@@ -59,13 +46,10 @@ static __global__ void __launch_bounds__(ADE_ROW_THREADS) embed_kernel(ade_embed
     const unsigned token = ade__row_of_warp();
     if (token >= static_cast<unsigned>(args.t)) return;
     const size_t    h = static_cast<size_t>(args.h);
-    const token_row v = {args.word,
-                         args.type,
-                         args.position,
-                         static_cast<size_t>(__ldg(args.ids + token)) * h,
-                         args.types ? static_cast<size_t>(__ldg(args.types + token)) * h : 0,
-                         static_cast<size_t>(__ldg(args.positions + token)) * h,
-                         args.table_type};
+    const token_row v = {
+        static_cast<const __half *>(args.word) + static_cast<size_t>(__ldg(args.ids + token)) * h,
+        static_cast<const __half *>(args.type) + (args.types ? static_cast<size_t>(__ldg(args.types + token)) * h : 0),
+        static_cast<const __half *>(args.position) + static_cast<size_t>(__ldg(args.positions + token)) * h};
     ade__layernorm_row<VECTORS>(v, args.h, per_h, args.eps, args.ln_weight, args.ln_bias,
                                 static_cast<__half *>(args.x) + token * h, nullptr);
 }
@@ -79,7 +63,7 @@ template <int VECTORS> static ade_status launch(cudaStream_t stream, ade_embed_a
 
 ade_status ade__cuda_embed(cudaStream_t stream, const ade_embed_args *args) {
     if (args->t == 0 || args->h == 0) return ADE_OK;
-    switch (args->table_type == ADE_F16 ? ade__row_vectors(args->h) : 0) {
+    switch (ade__row_vectors(args->h)) {
     case 1: return launch<1>(stream, *args);
     case 2: return launch<2>(stream, *args);
     case 3: return launch<3>(stream, *args);

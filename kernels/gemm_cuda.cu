@@ -6,11 +6,11 @@
  * Types. f16 in and out, fp32 sums; the bias is f16 then, too (cuBLASLt wants the type of D), added to the fp32 sum.
  * `exact` products are fp32 throughout, without TF32.
  *
- * Same bits whatever the batch. All matrices of one size share a plan, which is made once and has ONE algorithm: the
- * first of cuBLASLt's proposals for the device's standard number of rows that does not split K and that takes every
- * number of rows. M is always a multiple of 128 (ADE_ROW_PAD rows are there to be computed and ignored), and the tile,
- * the order over K and the instructions are the algorithm's, so a row's sum does not depend on where it lies or with
- * how many.
+ * Same bits whatever the batch. All matrices of one size, type and kind share a plan, which is made once and has ONE
+ * algorithm: of cuBLASLt's proposals for the usual number of rows, then for few, the first that does not split K and
+ * that takes every number of rows; those without workspace first. M is always a multiple of 128 (ADE_ROW_PAD rows are
+ * there to be computed and ignored), and the tile, the order over K and the instructions are the algorithm's, so a
+ * row's sum does not depend on where it lies or with how many.
  *
  * Rate. 2 M N K operations; bytes 2 (M K + N K + M N), so bound by tensor cores: target 75 % of the device's dense f16
  * rate at the standard number of rows, which fills whole waves of 128 x 256 tiles.
@@ -229,10 +229,11 @@ static ade_status propose(const ade_cuda_gemm *gemm, cublasLtMatmulDesc_t operat
 }
 
 /* Chooses p->algo. `operation` is any of the plan's: bias vectors are all aligned alike.
- * Asked for the usual number of rows first, for few rows second: an algorithm that is meant for many may refuse few, and
- * one for few takes any number. One that needs no workspace is preferred: partial sums that were to be joined in an order
- * of their own would have to lie there. */
-static ade_status choose(const ade_cuda_gemm *gemm, cublasLtMatmulDesc_t operation, const bound_plan *all, gemm_plan *p) {
+ * Asked for the usual number of rows first, for few rows second: an algorithm that is meant for many may refuse few,
+ * and one for few takes any number. One that needs no workspace is preferred: partial sums that were to be joined in an
+ * order of their own would have to lie there. */
+static ade_status choose(const ade_cuda_gemm *gemm, cublasLtMatmulDesc_t operation, const bound_plan *all,
+                         gemm_plan *p) {
     const ade_cublaslt             *lt = gemm->lt;
     cublasLtMatmulHeuristicResult_t proposals[2 * PROPOSALS];
     cublasLtMatmulPreference_t      preference = nullptr;
@@ -248,7 +249,8 @@ static ade_status choose(const ade_cuda_gemm *gemm, cublasLtMatmulDesc_t operati
         for (int i = 0; i < count; i++) {
             const cublasLtMatmulAlgo_t *algo = &proposals[i].algo;
             int32_t                     taken = 0;
-            if (proposals[i].state != CUBLAS_STATUS_SUCCESS || (proposals[i].workspaceSize > 0) != with_workspace) continue;
+            if (proposals[i].state != CUBLAS_STATUS_SUCCESS || (proposals[i].workspaceSize > 0) != with_workspace)
+                continue;
             if (!is_whole(lt, algo)) {
                 split++;
                 continue;
@@ -261,12 +263,13 @@ static ade_status choose(const ade_cuda_gemm *gemm, cublasLtMatmulDesc_t operati
             p->algo = *algo;
             return ADE_OK;
         }
-    return ade__cuda_report(ADE_UNSUPPORTED,
-                            "cuBLASLt %s has no algorithm on this GPU for %s products with a %d x %d matrix that gives the "
-                            "same bits in any batch (of %d proposals %d split their sums, and %d do not take every number of "
-                            "rows up to %d); use device cpu",
-                            lt->version, p->exact ? "fp32" : "f16", static_cast<int>(p->n), static_cast<int>(p->k), count,
-                            split, refused, static_cast<int>(all->count * ROWS));
+    return ade__cuda_report(
+        ADE_UNSUPPORTED,
+        "cuBLASLt %s has no algorithm on this GPU for %s products with a %d x %d matrix that gives the "
+        "same bits in any batch (of %d proposals %d split their sums, and %d do not take every number of "
+        "rows up to %d); use device cpu",
+        lt->version, p->exact ? "fp32" : "f16", static_cast<int>(p->n), static_cast<int>(p->k), count, split, refused,
+        static_cast<int>(all->count * ROWS));
 }
 
 static void plan_free(const ade_cublaslt *lt, gemm_plan *p) {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * THE CONTRACT between the host side and a backend: what each op computes, on what, how exactly. Read by C, C++ and
- * CUDA compilers; every backend implements all of it (<op>_cpu.c, <op>_cuda.cu), and tests/ops/reference.c implements
- * it once more in double.
+ * CUDA compilers; every backend implements all of it (<op>_cpu.c, <op>_cuda.cu; linear in gemm_*), and
+ * tests/ops/reference.c implements it once more in double.
  *
  * Dimensions   T tokens of a packed batch, S sequences, H hidden, A heads, D = H / A, F intermediate, C labels.
  * Packed       the tokens of all sequences one after another, no padding: sequence s is rows [cu[s], cu[s + 1]).
- * Memory       every pointer in an op's arguments is device memory: from `alloc`, or inside it at a multiple of 16 bytes,
- *              but for attention's q, k and v and probs' outputs, which may begin at any element. On a CPU, device memory
- *              is the host's.
+ * Memory       every pointer in an op's arguments is device memory: from `alloc`, or inside it at a multiple of 16
+ *              bytes; attention's q, k and v and probs' outputs may begin at any element. On a CPU, device memory is
+ *              the host's.
  * Layout       row-major, no gaps between rows unless a stride is an argument. Buffers from `alloc` start at 64 bytes
  *              and have room for ADE_ROW_PAD more rows than asked for, which `linear` may write; nothing else may be
  *              written outside an op's stated outputs.
@@ -55,7 +55,8 @@ typedef struct ade_linear  ade_linear;  /* one weight matrix, laid out for the d
 /* Y = X W^T + b. Made once per matrix. */
 typedef struct ade_linear_desc {
     const float *weight;  /* (N, K) host, fp32; a value beyond the range of act is refused */
-    const float *bias;    /* (N) host, fp32; NULL = none. Added to the fp32 sum before it is rounded */
+    const float *bias;    /* (N) host, fp32; NULL = none. Added to the fp32 sum before it is rounded; a GPU rounds it to
+                             act first, unless exact */
     int32_t      n, k;
     int32_t      exact;    /* 1: inputs and weights stay fp32 whatever the precision (the head) */
     int32_t      per_text; /* 1: will see a row per text, not per token: fewer by far. May choose the way of computing */

@@ -309,6 +309,47 @@ static void test_default_bf16(void **state) {
     scored_free(&bf16);
 }
 
+/* On a GPU: a text of each length at which a kernel changes its way, in one batch, against f32 on the CPU. */
+static void test_default_lengths(void **state) {
+    (void)state;
+    static const char *const WORDS[] = {"the ", "patient ", "was ", "after ", "pain ", "with ", "drug "};
+    static const size_t LENGTHS[] = {2, 3, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 511, 512};
+    enum { N = sizeof LENGTHS / sizeof *LENGTHS };
+    char                texts[N][512 * 8];
+    ade_text            batch[N];
+    ade_result          results[N];
+    float               f16[N * 2], f32[N * 2];
+    double              worst = 0;
+    ade_model          *model = NULL;
+    ade_session_options options = ADE_SESSION_OPTIONS_INIT;
+    ade_session        *cpu = NULL;
+    need_default_model();
+    for (size_t i = 0; i < N; i++) {
+        texts[i][0] = '\0';
+        for (size_t k = 0; k + 2 < LENGTHS[i]; k++) strcat(texts[i], WORDS[(k * k + i) % 7]);
+        batch[i] = (ade_text){texts[i], strlen(texts[i])};
+    }
+    CHECK_OK(ade_model_open(DEFAULT_MODEL, NULL, &model));
+    options.device = ADE_DEVICE_CPU;
+    options.precision = ADE_PRECISION_F32;
+    CHECK_OK(ade_session_open(model, &options, &cpu));
+    ade_session *gpu = golden_session(model, ADE_PRECISION_F32, 2, 0);
+    CHECK_OK(ade_classify(cpu, batch, N, results, f32, NULL));
+    CHECK_OK(ade_classify(gpu, batch, N, results, f16, NULL));
+    for (size_t i = 0; i < N; i++) {
+        assert_int_equal(results[i].tokens, LENGTHS[i]);
+        for (size_t k = 2 * i; k < 2 * i + 2; k++) {
+            double error = fabs((double)f16[k] - (double)f32[k]);
+            CHECK(error <= LOGITS_F16, "%zu tokens: a logit is off by %.2g", LENGTHS[i], error);
+            worst = fmax(worst, error);
+        }
+    }
+    printf("# default model, f16   lengths 2 .. 512: largest difference from f32 on the CPU %.1e\n", worst);
+    ade_session_close(gpu);
+    ade_session_close(cpu);
+    ade_model_close(model);
+}
+
 static int free_scores(void **state) {
     (void)state;
     if (f32_scores.results) scored_free(&f32_scores);
@@ -321,5 +362,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_variants),       cmocka_unit_test(test_tricky_tiny), cmocka_unit_test(test_tricky_default),
         cmocka_unit_test(test_default_rows),   cmocka_unit_test(test_default_all), cmocka_unit_test(test_default_bf16),
     };
-    return cmocka_run_group_tests_name("golden", tests, NULL, free_scores);
+    const struct CMUnitTest on_gpu[] = {cmocka_unit_test(test_default_lengths)};
+    int                     failed = cmocka_run_group_tests_name("golden", tests, NULL, free_scores);
+    if (golden_on_gpu()) failed += cmocka_run_group_tests_name("golden on a GPU", on_gpu, NULL, NULL);
+    return failed;
 }

@@ -153,7 +153,7 @@ static void test_default_bf16(void **state) {
     invariance(DEFAULT_MODEL, ADE_PRECISION_BF16, default_step());
 }
 
-static const size_t EDGES[] = {2, 3, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 512};
+static const size_t EDGES[] = {2, 3, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 511, 512};
 
 /* A text of each length from the shortest to the longest, and some beyond the maximum, alone and together. */
 static void test_every_length(void **state) {
