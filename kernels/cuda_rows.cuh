@@ -28,6 +28,21 @@ static inline int ade__row_vectors(int32_t h) {
     return h % 8 == 0 && h <= 8 * 8 * ADE_WARP ? (h - 1) / (8 * ADE_WARP) + 1 : 0;
 }
 
+/* LAUNCHER's instance for rows of args.h elements. */
+template <class LAUNCHER, class ARGS> static ade_status ade__row_launch(cudaStream_t stream, const ARGS &args) {
+    switch (ade__row_vectors(args.h)) {
+    case 1: return LAUNCHER::template launch<1>(stream, args);
+    case 2: return LAUNCHER::template launch<2>(stream, args);
+    case 3: return LAUNCHER::template launch<3>(stream, args);
+    case 4: return LAUNCHER::template launch<4>(stream, args);
+    case 5: return LAUNCHER::template launch<5>(stream, args);
+    case 6: return LAUNCHER::template launch<6>(stream, args);
+    case 7: return LAUNCHER::template launch<7>(stream, args);
+    case 8: return LAUNCHER::template launch<8>(stream, args);
+    default: return LAUNCHER::template launch<0>(stream, args);
+    }
+}
+
 static inline unsigned ade__row_blocks(int32_t rows) { return (static_cast<unsigned>(rows) - 1) / ADE_ROW_WARPS + 1; }
 
 /* The row of this warp; beyond the last one in the last block. */

@@ -59,24 +59,16 @@ static __global__ void __launch_bounds__(ADE_ROW_THREADS) layernorm_kernel(ade_l
                                 args.out_exact ? args.out_exact + begin : nullptr);
 }
 
-template <int VECTORS> static ade_status launch(cudaStream_t stream, ade_layernorm_args args) {
-    const auto kernel = layernorm_kernel<VECTORS>;
-    ADE_LAUNCH(kernel, ade__row_blocks(args.m), ADE_ROW_THREADS, stream, args, 1.0f / static_cast<float>(args.h));
-    ADE_CUDA_TRY(cudaGetLastError());
-    return ADE_OK;
-}
+struct launcher {
+    template <int VECTORS> static ade_status launch(cudaStream_t stream, const ade_layernorm_args &args) {
+        const auto kernel = layernorm_kernel<VECTORS>;
+        ADE_LAUNCH(kernel, ade__row_blocks(args.m), ADE_ROW_THREADS, stream, args, 1.0f / static_cast<float>(args.h));
+        ADE_CUDA_TRY(cudaGetLastError());
+        return ADE_OK;
+    }
+};
 
 ade_status ade__cuda_layernorm(cudaStream_t stream, const ade_layernorm_args *args) {
     if (args->m == 0 || args->h == 0) return ADE_OK;
-    switch (ade__row_vectors(args->h)) {
-    case 1: return launch<1>(stream, *args);
-    case 2: return launch<2>(stream, *args);
-    case 3: return launch<3>(stream, *args);
-    case 4: return launch<4>(stream, *args);
-    case 5: return launch<5>(stream, *args);
-    case 6: return launch<6>(stream, *args);
-    case 7: return launch<7>(stream, *args);
-    case 8: return launch<8>(stream, *args);
-    default: return launch<0>(stream, *args);
-    }
+    return ade__row_launch<launcher>(stream, *args);
 }
