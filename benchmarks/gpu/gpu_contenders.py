@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from contenders import Peer
+import contenders
 
 CHUNK = 16_384  # texts that a peer tokenizes while the GPU works on those before
 
@@ -22,10 +22,8 @@ class Absent(Exception):
     """Why a contender cannot take part."""
 
 
-class Adesieve:
+class Adesieve(contenders.Adesieve):
     """By its Python binding, with its defaults: all of the host's threads, f16."""
-
-    name = "adesieve"
 
     def __init__(self, folder: Path, device: str) -> None:
         import adesieve
@@ -36,20 +34,8 @@ class Adesieve:
         # Where the model lies says nothing to a reader of the results.
         self.info = {k: v for k, v in self.classifier.info.items() if k not in ("folder", "casing_reason")}
 
-    def setups(self) -> list[dict]:
-        return [{}]
 
-    def use(self, setup: dict) -> None:
-        pass
-
-    def logits(self, texts: list[str]) -> np.ndarray:
-        return self.classifier.logits(texts)
-
-    def probabilities(self, texts: list[str]) -> np.ndarray:
-        return self.classifier.predict_proba(texts)
-
-
-class GpuPeer(Peer):
+class GpuPeer(contenders.Peer):
     """Hugging Face's tokenizer on all threads; batches of like length, padded to their longest, of up to so many
     tokens; the next texts are tokenized and laid out by a second thread while the GPU works."""
 
