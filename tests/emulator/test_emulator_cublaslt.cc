@@ -2,6 +2,7 @@
  * The cuBLASLt stand-in: its products against double precision, what it refuses, and the traps for careless callers.
  * Needs emu_faults.cc, emu_memory.cc, emu_runtime.cc and the stand-in as a library, whose path is the first argument or
  * else in ADESIEVE_CUBLASLT. --speed prints its rate. ADE_TEST_WRONG=1 makes one expectation wrong. */
+#include "emu_check.h"
 #include "cublasLt.h"
 
 #include <dlfcn.h>
@@ -15,15 +16,6 @@
 #include <vector>
 
 static int failures, checks;
-
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        checks++;                                                                                                      \
-        if (!(condition)) {                                                                                            \
-            failures++;                                                                                                \
-            fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #condition);                                    \
-        }                                                                                                              \
-    } while (0)
 
 #define CHECK_GIVES(call, expected)                                                                                    \
     do {                                                                                                               \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The emulator's device, primitive by primitive: what it computes, and that it catches what it says it catches. Needs
  * emu_device.cc and emu_fibre.cc alone. Arguments: none; `--speed` also prints how long a switch takes. */
+#include "emu_check.h"
 #include "cuda_runtime.h"
 
 #include "cuda_fp16.h"
@@ -20,15 +21,6 @@
 #include <vector>
 
 static int failures, checks;
-
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        checks++;                                                                                                      \
-        if (!(condition)) {                                                                                            \
-            failures++;                                                                                                \
-            fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #condition);                                    \
-        }                                                                                                              \
-    } while (0)
 
 /* The latest grid went through. */
 #define CHECK_RAN()                                                                                                    \

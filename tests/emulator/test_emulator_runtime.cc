@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The emulator's runtime API: that it does what CUDA documents, is as lazy as it says, and fails as it is told to.
  * Needs emu_faults.cc, emu_memory.cc and emu_runtime.cc alone. ADE_TEST_WRONG=1 makes one expectation wrong. */
+#include "emu_check.h"
 #include "emu_runtime_api.h"
 
 #include <stdio.h>
@@ -29,15 +30,6 @@
 #define UNCHECKED __attribute__((noinline, no_sanitize("address")))
 
 static std::atomic<int> failures, checks;
-
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        checks++;                                                                                                      \
-        if (!(condition)) {                                                                                            \
-            failures++;                                                                                                \
-            fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #condition);                                    \
-        }                                                                                                              \
-    } while (0)
 
 #define CHECK_GIVES(call, expected)                                                                                    \
     do {                                                                                                               \
