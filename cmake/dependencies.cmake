@@ -5,7 +5,7 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc>=2.4)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson>=2.13)
 pkg_check_modules(MD REQUIRED IMPORTED_TARGET libmd)
-find_package(EXPAT REQUIRED)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.35)
 find_package(ZLIB REQUIRED)
 
 # oneDNN by header and library: its own CMake package wants OpenCL's on some distributions.

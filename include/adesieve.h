@@ -308,11 +308,51 @@ ADE_API ade_status ade_tokenize(ade_session *session, ade_text text, ade_token *
 /* ---- Screening: from MEDLINE/PubMed XML to hits ------------------------------------------------------------------ */
 
 typedef enum ade_part {
-    ADE_PART_TITLE    = 0,
-    ADE_PART_ABSTRACT = 1,
-    ADE_PART_DELETED  = 2, /* the row says that the record was deleted; it has no text */
+    ADE_PART_TITLE          = 0,
+    ADE_PART_ABSTRACT       = 1,
+    ADE_PART_DELETED        = 2, /* the row says that the record was deleted; it has no text */
+    ADE_PART_OTHER_ABSTRACT = 3, /* only if ade_screen_options.other_abstracts asks for it */
+    ADE_PART_FILE           = 4, /* the row says that a file ends here; see ade_screen_get_file */
     ADE_PART_FORCE_32_BITS = 0x7fffffff
 } ade_part;
+
+typedef enum ade_other_abstracts {
+    ADE_OTHER_ABSTRACTS_NONE    = 0,
+    ADE_OTHER_ABSTRACTS_ENGLISH = 1, /* those whose Language is "eng" or not given: plain-language summaries, AIDS, .. */
+    ADE_OTHER_ABSTRACTS_ALL     = 2,
+    ADE_OTHER_ABSTRACTS_FORCE_32_BITS = 0x7fffffff
+} ade_other_abstracts;
+
+typedef struct ade_text_list {
+    const ade_text *items; /* (n) */
+    size_t          n;
+} ade_text_list;
+
+/* What a file says of a citation beside its text, as far as a reviewer needs it. Texts are empty where it says nothing. */
+typedef struct ade_screen_record {
+    uint32_t struct_size; /* what this library fills; set by it */
+    int32_t  version;
+    int64_t  pmid;
+    int32_t  book;                     /* 1: a PubmedBookArticle */
+    int32_t  retracted;                /* 1: publication type "Retracted Publication", or "RetractionIn" among its notes */
+    int32_t  mesh_adverse_effects;     /* 1: a MeSH heading has the qualifier "adverse effects" */
+    int32_t  mesh_chemically_induced;  /* 1: a MeSH heading has the qualifier "chemically induced" */
+    ade_text title;                    /* the title's text, as in ade_screen_part */
+    ade_text date;                     /* of publication: "2016", "2016-05" or "2016-05-31" */
+    ade_text date_revised;             /* "2016-05-31" */
+    ade_text journal;                  /* MedlineTA, else the journal's or book's title */
+    ade_text doi;
+    ade_text_list languages;           /* "eng" */
+    ade_text_list publication_types;   /* "Case Reports" */
+    ade_text_list mesh;                /* descriptor/qualifiers, a star before each major topic: "Aspirin/adverse effects/blood" */
+    ade_text_list chemicals;           /* names of substances */
+    /* Over the record's sentences; 0 in rows of single sentences. */
+    uint32_t n_sentences, n_screened, n_hits;
+    uint32_t reserved;                 /* 0 */
+    double   score;                    /* the highest score */
+    double   noisy_or;                 /* 1 - product of (1 - score) over all screened sentences; for regression the
+                                          highest score */
+} ade_screen_record;
 
 /* The text of one part, in which a row's start and end count. Pointers are valid during the call only. */
 typedef struct ade_screen_part {
@@ -331,7 +371,7 @@ typedef void (*ade_part_fn)(void *user, const ade_screen_part *part);
 
 typedef struct ade_screen_options {
     uint32_t struct_size;
-    int32_t  all;              /* 1: a row for every sentence, not only for hits */
+    int32_t  all;              /* 1: a row for every sentence (document), not only for hits */
     double   threshold;        /* a sentence is a hit when score >= threshold; negative = 0.5 */
     int32_t  no_section_label; /* 1: do not put "RESULTS: " before a labelled section's first sentence for the model */
     int32_t  keep_going;       /* 1: a file that fails is named in the log and counted, and the run goes on */
@@ -340,16 +380,31 @@ typedef struct ade_screen_options {
                                            copied, not kept */
     ade_part_fn parts;         /* NULL = not wanted */
     void       *parts_user;
+    int32_t     other_abstracts; /* ade_other_abstracts */
+    int32_t     documents;       /* 1: one row a record that has a hit: its best sentence, and the counts in `record` */
+    int32_t     file_rows;       /* 1: a row of part ADE_PART_FILE at the end of each file, also of one that failed */
+    int32_t     dry_run;         /* 1: reads and counts only; nothing is classified, no sentence row is given, the model
+                                    may be NULL, and a store is looked at but not changed */
+    int32_t     no_md5;          /* 1: do not compare a file FILE with the MD5 sum in FILE.md5 */
+    int32_t     no_store_text;   /* 1: the store keeps no sentences and no texts of records with hits */
+    const char *store;           /* path of the store (SQLite), made if missing; NULL = none. See ade_screen_confirm */
 } ade_screen_options;
 #define ADE_SCREEN_OPTIONS_INIT \
-    { (uint32_t)sizeof(ade_screen_options), 0, -1.0, 0, 0, 0, NULL, NULL, NULL }
+    { (uint32_t)sizeof(ade_screen_options), 0, -1.0, 0, 0, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, NULL }
 
-/* Starts a run. Statuses as ade_session_open. The screen holds the model. */
+/* Starts a run. Statuses as ade_session_open; with a store also IO, BUSY (another run has it), UNSUPPORTED (it was made
+ * with another model or other settings, which are named; or by a newer adesieve) and BAD_INPUT (it is no store, or is
+ * damaged). The screen holds the model.
+ *
+ * What a store (`store`) does. It keeps, for each PMID, version, text hash, source file, scores and hits, and which
+ * files are done. Files that are done are not read again (same name, size and time, or same name and MD5 sum). A record
+ * whose text did not change is not classified again. Order counts, not the moment: a record or deletion of NLM's file
+ * 12 never replaces what file 13 said, even if file 12 had to be read later. */
 ADE_API ade_status ade_screen_open(ade_model *model, const ade_screen_options *options, ade_screen **out);
 
 /* Adds a file (.xml or .xml.gz, told by its content), a folder (all *.xml and *.xml.gz directly in it) or "-"
- * (standard input). Files are taken in the order of the number in their names, whatever the order given, then by name;
- * files without a number first. To be called before the first ade_screen_next.
+ * (standard input). Files are taken in the order of the year and number in their names (pubmed26n1334: 26, 1334),
+ * whatever the order given, then by name; files without a number first. To be called before the first ade_screen_next.
  * Statuses: INVALID_ARGUMENT (after the first row), IO (no such file; a folder without such files). */
 ADE_API ade_status ade_screen_add(ade_screen *screen, const char *path);
 
@@ -365,13 +420,14 @@ typedef struct ade_screen_row {
     uint64_t    start_char, end_char; /* the same in Unicode code points */
     ade_result  result;
     int32_t     hit;         /* 1 when score >= threshold */
-    int32_t     reserved;
+    int32_t     section_index; /* from 0 through the record's abstract sections; 0 for a title */
     const float *logits, *probabilities; /* (C) each */
     const char *source;      /* the file's name without its folder */
+    const ade_screen_record *record; /* NULL for parts DELETED and FILE */
 } ade_screen_row;
 #define ADE_SCREEN_ROW_INIT                                                                                      \
     { (uint32_t)sizeof(ade_screen_row), 0, 0, 0, 0, { NULL, 0 }, { NULL, 0 }, 0, 0, 0, 0, { 0, 0, 0, 0, 0, 0 }, \
-      0, 0, NULL, NULL, NULL }
+      0, 0, NULL, NULL, NULL, NULL }
 
 /* Fetches the next row, in the order of files, records and sentences, whatever the threads. Pointers in the row are
  * valid until the next call. ADE_END when all is read. After an error that concerns one file and without keep_going,
@@ -381,13 +437,23 @@ typedef struct ade_screen_row {
  * BUSY. */
 ADE_API ade_status ade_screen_next(ade_screen *screen, ade_screen_row *row);
 
-/* Says that the rows so far are safe. Without a store there is nothing to note; the count appears in the stats. */
+/* Says that the rows so far are safe. With a store: notes in it, as one transaction, all files whose ends have been
+ * passed, with the client's note (below); after ADE_END also that the run is complete. What is not confirmed is done
+ * again by the next run, and gives the same rows. A file that failed is not noted: the next run takes it again.
+ * A client that writes rows to a file makes them safe (fsync) at each row of part ADE_PART_FILE, and then confirms.
+ * Unconfirmed outcomes are kept in memory. Statuses: IO (the store cannot be written), OUT_OF_MEMORY, BUSY. */
 ADE_API ade_status ade_screen_confirm(ade_screen *screen);
+
+/* A line of the client's own, kept with the run in the store: where its rows are, and how far. To be set before the
+ * confirm that shall write it; copied. ade_screen_get_note gives the note of a run that was not completed (killed,
+ * cancelled, failed), or NULL: the run now started goes on with it. The string lives until the next call. */
+ADE_API ade_status  ade_screen_set_note(ade_screen *screen, const char *note);
+ADE_API const char *ade_screen_get_note(const ade_screen *screen);
 
 typedef struct ade_screen_stats {
     uint32_t struct_size;
     uint32_t files_failed;
-    uint64_t files_total, files_done;
+    uint64_t files_total, files_done; /* total = done + failed + skipped + those not reached */
     uint64_t bytes_read;    /* as stored, compressed or not */
     uint64_t bytes_xml;     /* after decompression */
     uint64_t citations;     /* = new_citations + revised + unchanged + superseded */
@@ -395,21 +461,86 @@ typedef struct ade_screen_stats {
     uint64_t without_abstract, without_text; /* of the screened citations */
     uint64_t sentences;     /* = screened + skipped */
     uint64_t screened, skipped; /* skipped: sentences of records that need no screening, or without a letter or digit */
-    uint64_t hits, rows, confirmed;
+    uint64_t hits, rows, confirmed; /* rows: without those of part ADE_PART_FILE */
     uint64_t tokens, unknown_tokens, truncated_texts, replaced;
-    double   seconds_read, seconds_classify, seconds_total; /* reading overlaps classifying */
+    double   seconds_read, seconds_classify, seconds_total; /* of the reading threads, all together; of the device */
+    uint64_t files_skipped;     /* the store says that they are done */
+    uint64_t documents;         /* screened records with a hit */
+    uint64_t retracted, books;  /* of the screened citations */
+    double   seconds_starved;   /* the classifier had nothing to do because reading was not fast enough */
 } ade_screen_stats;
 #define ADE_SCREEN_STATS_INIT                                                                                       \
     { (uint32_t)sizeof(ade_screen_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-      0, 0 }
+      0, 0, 0, 0, 0, 0, 0 }
 
 /* The counts so far; they add up at every moment between two calls of ade_screen_next. */
 ADE_API ade_status ade_screen_get_stats(const ade_screen *screen, ade_screen_stats *stats);
+
+typedef struct ade_screen_file {
+    uint32_t    struct_size;
+    int32_t     status;      /* ade_status: OK, or why the file failed */
+    const char *error;       /* the sentence that says it; NULL when it did not fail */
+    const char *path, *name; /* as it was opened; the last part of it */
+    const char *md5;         /* of the file as stored, 32 lower-case hexadecimal digits; "" where it was not read whole */
+    int32_t     md5_checked; /* 1: FILE.md5 says the same */
+    int32_t     skipped;     /* 1: the store says that it was done before; the counts are those of then */
+    uint64_t    bytes, bytes_xml;
+    uint64_t    citations, new_citations, revised, unchanged, superseded, deleted;
+    uint64_t    sentences, screened, hits, rows, tokens;
+    double      seconds;     /* from its first record to its end */
+} ade_screen_file;
+#define ADE_SCREEN_FILE_INIT                                                                                         \
+    { (uint32_t)sizeof(ade_screen_file), 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/* The file that the row fetched last comes from. Strings live until the next ade_screen_next.
+ * Statuses: INVALID_ARGUMENT (no row has been fetched). */
+ADE_API ade_status ade_screen_get_file(const ade_screen *screen, ade_screen_file *file);
 
 /* What the run's session resolved to (device, precision, threads). Strings live as long as the screen. */
 ADE_API ade_status ade_screen_get_session_info(const ade_screen *screen, ade_session_info *info);
 
 ADE_API void ade_screen_close(ade_screen *screen); /* NULL is fine; a run may be closed before its end */
+
+/* ---- Export: what a store holds ----------------------------------------------------------------------------------- */
+
+typedef struct ade_export ade_export; /* one thread at a time */
+
+typedef struct ade_export_info {
+    uint32_t    struct_size;
+    int32_t     complete;      /* 0: its last run was interrupted */
+    uint64_t    files, records, deleted, documents, hits; /* documents: records with a hit */
+    double      threshold;     /* a hit's score is at or above it */
+    const char *settings;      /* what the scores depend on: "name: value" lines */
+    const char *runs;          /* one JSON object a line: when, with what, how much */
+} ade_export_info;
+#define ADE_EXPORT_INFO_INIT { (uint32_t)sizeof(ade_export_info), 0, 0, 0, 0, 0, 0, 0.0, NULL, NULL }
+
+/* A record with hits, or a deleted one. Pointers are valid until the next call. */
+typedef struct ade_export_document {
+    uint32_t                 struct_size;
+    int32_t                  deleted; /* 1: a tombstone; only pmid and version of `record` are set */
+    const ade_screen_record *record;
+    const ade_screen_row    *rows;    /* (n_rows): the hits, in the order of the sentences; logits and probabilities are
+                                         NULL, `record` is, too */
+    size_t                   n_rows;
+    const ade_screen_part   *parts;   /* (n_parts): title, then sections; none if the store keeps no text */
+    size_t                   n_parts;
+    const char              *source;  /* the file that gave the record */
+    const char *const       *labels;  /* (n_rows): the name of each row's label */
+} ade_export_document;
+#define ADE_EXPORT_DOCUMENT_INIT { (uint32_t)sizeof(ade_export_document), 0, NULL, NULL, 0, NULL, 0, NULL, NULL }
+
+/* Opens a store for reading, in the order of PMIDs. A store that a run has open is refused.
+ * Statuses: INVALID_ARGUMENT, OUT_OF_MEMORY, IO, BUSY, BAD_INPUT, UNSUPPORTED (made by a newer adesieve). */
+ADE_API ade_status ade_export_open(const char *store, ade_export **out);
+ADE_API ade_status ade_export_get_info(ade_export *exported, ade_export_info *info); /* strings live as long as it */
+
+/* The next record that has a hit with score >= threshold (negative = the store's; a lower one than the store's is
+ * refused: INVALID_ARGUMENT), with these hits; with `deleted` also tombstones. Statuses: END, IO, BAD_INPUT,
+ * OUT_OF_MEMORY, INVALID_ARGUMENT. */
+ADE_API ade_status ade_export_next(ade_export *exported, double threshold, int32_t deleted,
+                                   ade_export_document *document);
+ADE_API void ade_export_close(ade_export *exported); /* NULL is fine */
 
 #ifdef __cplusplus
 }

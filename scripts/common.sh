@@ -3,8 +3,8 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${ADESIEVE_BUILD:-$root/build}
 
-packages_build="gcc libc6-dev cmake ninja-build pkg-config libdnnl-dev libutf8proc-dev libjansson-dev libexpat1-dev zlib1g-dev libmd-dev"
-packages_test="g++ groff-base libcmocka-dev valgrind python3 python3-venv binutils time"
+packages_build="gcc libc6-dev cmake ninja-build pkg-config libdnnl-dev libutf8proc-dev libjansson-dev zlib1g-dev libmd-dev libsqlite3-dev"
+packages_test="g++ libexpat1-dev groff-base libcmocka-dev valgrind python3 python3-venv binutils time"
 
 say() { printf '%s\n' "$*" >&2; }
 die() {

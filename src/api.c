@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Every exported function: checks its arguments, calls inward, nothing else. */
 #include "default_model.h"
+#include "export.h"
 #include "model.h"
 #include "abi_struct.h"
 #include "screen.h"
 #include "session.h"
 #include "status.h"
+#include "version.h"
 
 #include <string.h>
-
-#define STRING2(x) #x
-#define STRING(x) STRING2(x)
 
 /* The layout of what crosses the boundary is ABI: a struct grows at its end, and its INIT macro and these with it. */
 _Static_assert(sizeof(ade_result) == 24, "ade_result has no size member and can never grow");
@@ -26,9 +25,7 @@ _Static_assert(sizeof(ade_text) == 2 * sizeof(void *), "ade_text is a pointer an
         if (!(argument)) return ade__fail(ADE_INVALID_ARGUMENT, "%s: the argument " #argument " is NULL", __func__); \
     } while (0)
 
-const char *ade_version(void) {
-    return STRING(ADE_VERSION_MAJOR) "." STRING(ADE_VERSION_MINOR) "." STRING(ADE_VERSION_PATCH);
-}
+const char *ade_version(void) { return ADE_VERSION_TEXT; }
 
 uint32_t ade_version_number(void) {
     return ADE_VERSION_MAJOR * 10000u + ADE_VERSION_MINOR * 100u + ADE_VERSION_PATCH;
@@ -136,9 +133,9 @@ ade_status ade_tokenize(ade_session *session, ade_text text, ade_token *tokens, 
 ade_status ade_screen_open(ade_model *model, const ade_screen_options *options, ade_screen **out) {
     ade_screen_options known = ADE_SCREEN_OPTIONS_INIT;
     ENTER();
-    NOT_NULL(model);
     NOT_NULL(out);
     if (options) ADE_TRY(ade__options_in(&known, sizeof known, options, "ade_screen_options"));
+    if (!known.dry_run) NOT_NULL(model);
     return ade__screen_open(model, &known, out);
 }
 
@@ -165,6 +162,15 @@ ade_status ade_screen_confirm(ade_screen *screen) {
     return ade__screen_confirm(screen);
 }
 
+ade_status ade_screen_set_note(ade_screen *screen, const char *note) {
+    ENTER();
+    NOT_NULL(screen);
+    NOT_NULL(note);
+    return ade__screen_set_note(screen, note);
+}
+
+const char *ade_screen_get_note(const ade_screen *screen) { return screen ? ade__screen_get_note(screen) : NULL; }
+
 ade_status ade_screen_get_stats(const ade_screen *screen, ade_screen_stats *stats) {
     ade_screen_stats known = ADE_SCREEN_STATS_INIT;
     ENTER();
@@ -172,6 +178,15 @@ ade_status ade_screen_get_stats(const ade_screen *screen, ade_screen_stats *stat
     NOT_NULL(stats);
     ADE_TRY(ade__screen_get_stats(screen, &known));
     return ade__options_out(stats, &known, sizeof known, "ade_screen_stats");
+}
+
+ade_status ade_screen_get_file(const ade_screen *screen, ade_screen_file *file) {
+    ade_screen_file known = ADE_SCREEN_FILE_INIT;
+    ENTER();
+    NOT_NULL(screen);
+    NOT_NULL(file);
+    ADE_TRY(ade__screen_get_file(screen, &known));
+    return ade__options_out(file, &known, sizeof known, "ade_screen_file");
 }
 
 ade_status ade_screen_get_session_info(const ade_screen *screen, ade_session_info *info) {
@@ -182,3 +197,33 @@ ade_status ade_screen_get_session_info(const ade_screen *screen, ade_session_inf
 }
 
 void ade_screen_close(ade_screen *screen) { ade__screen_close(screen); }
+
+/* ---- Export ---- */
+
+ade_status ade_export_open(const char *store, ade_export **out) {
+    ENTER();
+    NOT_NULL(store);
+    NOT_NULL(out);
+    return ade__export_open(store, out);
+}
+
+ade_status ade_export_get_info(ade_export *exported, ade_export_info *info) {
+    ade_export_info known = ADE_EXPORT_INFO_INIT;
+    ENTER();
+    NOT_NULL(exported);
+    NOT_NULL(info);
+    ADE_TRY(ade__export_get_info(exported, &known));
+    return ade__options_out(info, &known, sizeof known, "ade_export_info");
+}
+
+ade_status ade_export_next(ade_export *exported, double threshold, int32_t deleted, ade_export_document *document) {
+    ade_export_document known = ADE_EXPORT_DOCUMENT_INIT;
+    ENTER();
+    NOT_NULL(exported);
+    NOT_NULL(document);
+    ADE_TRY(ade__options_check(document, "ade_export_document"));
+    ADE_TRY(ade__export_next(exported, threshold, deleted != 0, &known));
+    return ade__options_out(document, &known, sizeof known, "ade_export_document");
+}
+
+void ade_export_close(ade_export *exported) { ade__export_close(exported); }

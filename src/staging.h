@@ -8,11 +8,12 @@
 #include "encoder.h"
 
 typedef struct ade_staged_text { /* what stays on the host of a text in a batch */
-    size_t  row;                 /* in the call's results */
+    size_t  row;                 /* in the owner's results */
     int32_t tokens, unknown, truncated, replaced;
 } ade_staged_text;
 
 typedef struct ade_slot {
+    void            *owner;                     /* whose texts these are; the caller's own affair */
     ade_staged_text *texts;                     /* (S) */
     int32_t         *ids, *positions, *cu_seqlens; /* (T), (T), (S + 1): to be filled, in host memory of the device */
     float           *logits, *probabilities;    /* (S, C): there after ade__slot_wait */

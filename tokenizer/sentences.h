@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 
-typedef struct ade_sentences {
+typedef struct ade_sentences { /* zeroed = empty */
     ade_span *spans; /* owned; reused from call to call */
     size_t    n, capacity;
 } ade_sentences;

@@ -8,12 +8,13 @@ libadesieve, which is loaded at the first use, not at import.
 from ._ffi import Error, Status, library_path, library_version
 from ._version import __version__
 from .classifier import Classifier, Tokens
-from .screening import Hit, Screening, Stats
+from .screening import Hit, Record, Screening, Stats
 
 __all__ = [
     "Classifier",
     "Error",
     "Hit",
+    "Record",
     "Screening",
     "Stats",
     "Status",

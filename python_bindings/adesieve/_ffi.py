@@ -78,6 +78,14 @@ class Part(enum.IntEnum):
     TITLE = 0
     ABSTRACT = 1
     DELETED = 2
+    OTHER_ABSTRACT = 3
+    FILE = 4
+
+
+class OtherAbstracts(enum.IntEnum):
+    NONE = 0
+    ENGLISH = 1
+    ALL = 2
 
 
 # The enums by their names in the header; members are ADE_<NAME> for Status, else ADE_<ENUM>_<NAME>.
@@ -88,6 +96,7 @@ ENUMS: dict[str, type[enum.IntEnum]] = {
     "ade_device": Device,
     "ade_precision": Precision,
     "ade_invalid_utf8": InvalidUtf8,
+    "ade_other_abstracts": OtherAbstracts,
     "ade_part": Part,
 }
 
@@ -206,6 +215,37 @@ class TokensInfo(ctypes.Structure):
     ]
 
 
+class TextList(ctypes.Structure):
+    _fields_ = [("items", POINTER(Text)), ("n", c_size_t)]
+
+
+class ScreenRecord(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("version", c_int32),
+        ("pmid", c_int64),
+        ("book", c_int32),
+        ("retracted", c_int32),
+        ("mesh_adverse_effects", c_int32),
+        ("mesh_chemically_induced", c_int32),
+        ("title", Text),
+        ("date", Text),
+        ("date_revised", Text),
+        ("journal", Text),
+        ("doi", Text),
+        ("languages", TextList),
+        ("publication_types", TextList),
+        ("mesh", TextList),
+        ("chemicals", TextList),
+        ("n_sentences", c_uint32),
+        ("n_screened", c_uint32),
+        ("n_hits", c_uint32),
+        ("reserved", c_uint32),
+        ("score", c_double),
+        ("noisy_or", c_double),
+    ]
+
+
 class ScreenPart(ctypes.Structure):
     _fields_ = [
         ("struct_size", c_uint32),
@@ -233,6 +273,13 @@ class ScreenOptions(_Sized):
         ("session", POINTER(SessionOptions)),
         ("parts", PART_FN),
         ("parts_user", c_void_p),
+        ("other_abstracts", c_int32),
+        ("documents", c_int32),
+        ("file_rows", c_int32),
+        ("dry_run", c_int32),
+        ("no_md5", c_int32),
+        ("no_store_text", c_int32),
+        ("store", c_char_p),
     ]
 
 
@@ -251,10 +298,11 @@ class ScreenRow(_Sized):
         ("end_char", c_uint64),
         ("result", Result),
         ("hit", c_int32),
-        ("reserved", c_int32),
+        ("section_index", c_int32),
         ("logits", POINTER(c_float)),
         ("probabilities", POINTER(c_float)),
         ("source", c_char_p),
+        ("record", POINTER(ScreenRecord)),
     ]
 
 
@@ -273,6 +321,61 @@ class ScreenStats(_Sized):
         ("seconds_read", c_double),
         ("seconds_classify", c_double),
         ("seconds_total", c_double),
+        ("files_skipped", c_uint64),
+        ("documents", c_uint64),
+        ("retracted", c_uint64),
+        ("books", c_uint64),
+        ("seconds_starved", c_double),
+    ]
+
+
+class ScreenFile(_Sized):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("status", c_int32),
+        ("error", c_char_p),
+        ("path", c_char_p),
+        ("name", c_char_p),
+        ("md5", c_char_p),
+        ("md5_checked", c_int32),
+        ("skipped", c_int32),
+        *(
+            (name, c_uint64)
+            for name in (
+                "bytes bytes_xml citations new_citations revised unchanged superseded deleted sentences screened hits "
+                "rows tokens"
+            ).split()
+        ),
+        ("seconds", c_double),
+    ]
+
+
+class ExportInfo(_Sized):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("complete", c_int32),
+        ("files", c_uint64),
+        ("records", c_uint64),
+        ("deleted", c_uint64),
+        ("documents", c_uint64),
+        ("hits", c_uint64),
+        ("threshold", c_double),
+        ("settings", c_char_p),
+        ("runs", c_char_p),
+    ]
+
+
+class ExportDocument(_Sized):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("deleted", c_int32),
+        ("record", POINTER(ScreenRecord)),
+        ("rows", POINTER(ScreenRow)),
+        ("n_rows", c_size_t),
+        ("parts", POINTER(ScreenPart)),
+        ("n_parts", c_size_t),
+        ("source", c_char_p),
+        ("labels", POINTER(c_char_p)),
     ]
 
 
@@ -286,10 +389,15 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "ade_result": Result,
     "ade_token": Token,
     "ade_tokens_info": TokensInfo,
+    "ade_text_list": TextList,
+    "ade_screen_record": ScreenRecord,
     "ade_screen_part": ScreenPart,
     "ade_screen_options": ScreenOptions,
     "ade_screen_row": ScreenRow,
     "ade_screen_stats": ScreenStats,
+    "ade_screen_file": ScreenFile,
+    "ade_export_info": ExportInfo,
+    "ade_export_document": ExportDocument,
 }
 
 
@@ -305,9 +413,14 @@ class _ScreenHandle(ctypes.Structure):
     pass
 
 
+class _ExportHandle(ctypes.Structure):
+    pass
+
+
 Model = POINTER(_ModelHandle)
 Session = POINTER(_SessionHandle)
 Screen = POINTER(_ScreenHandle)
+Export = POINTER(_ExportHandle)
 
 # ---- Functions --------------------------------------------------------------------------------------------------
 
@@ -334,9 +447,16 @@ FUNCTIONS: list[tuple[str, Any, list[Any]]] = [
     ("ade_screen_add", c_int, [Screen, c_char_p]),
     ("ade_screen_next", c_int, [Screen, POINTER(ScreenRow)]),
     ("ade_screen_confirm", c_int, [Screen]),
+    ("ade_screen_set_note", c_int, [Screen, c_char_p]),
+    ("ade_screen_get_note", c_char_p, [Screen]),
+    ("ade_screen_get_file", c_int, [Screen, POINTER(ScreenFile)]),
     ("ade_screen_get_stats", c_int, [Screen, POINTER(ScreenStats)]),
     ("ade_screen_get_session_info", c_int, [Screen, POINTER(SessionInfo)]),
     ("ade_screen_close", None, [Screen]),
+    ("ade_export_open", c_int, [c_char_p, POINTER(Export)]),
+    ("ade_export_get_info", c_int, [Export, POINTER(ExportInfo)]),
+    ("ade_export_next", c_int, [Export, c_double, c_int32, POINTER(ExportDocument)]),
+    ("ade_export_close", None, [Export]),
 ]
 
 # ---- Errors -----------------------------------------------------------------------------------------------------

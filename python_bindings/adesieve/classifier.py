@@ -23,6 +23,7 @@ Floats = npt.NDArray[np.float32]
 PathLike = Union[str, "os.PathLike[str]"]
 
 _DEVICES = {"auto": _ffi.Device.AUTO, "cpu": _ffi.Device.CPU, "cuda": _ffi.Device.CUDA, "none": _ffi.Device.NONE}
+_OTHER_ABSTRACTS = {value.name.lower(): value for value in _ffi.OtherAbstracts}
 _INVALID_UTF8 = {"error": _ffi.InvalidUtf8.ERROR, "replace": _ffi.InvalidUtf8.REPLACE}
 
 
@@ -457,6 +458,9 @@ class Classifier:
         section_labels: bool = True,
         keep_going: bool = False,
         limit: int = 0,
+        documents: bool = False,
+        other_abstracts: str = "none",
+        store: PathLike | None = None,
     ) -> Screening:
         """Reads MEDLINE/PubMed XML and gives its hits one after another, in memory that does not grow with the input.
 
@@ -475,6 +479,13 @@ class Classifier:
             A file that fails is logged and counted, and the run goes on with the next.
         limit : int
             Records to read at most; 0 = all.
+        documents : bool
+            One row a record: its best sentence, with the counts in ``record``.
+        other_abstracts : {"none", "english", "all"}
+            Whether to read the abstracts beside the publisher's own, such as plain-language summaries.
+        store : path
+            A store (SQLite) that remembers what is done, made if missing: files done before are not read again, and
+            records whose text did not change are not classified again. Call ``confirm`` when the rows are safe.
 
         Returns
         -------
@@ -502,13 +513,16 @@ class Classifier:
             no_section_label=int(not section_labels),
             keep_going=int(bool(keep_going)),
             limit=_count("limit", limit),
+            documents=int(bool(documents)),
+            other_abstracts=_OTHER_ABSTRACTS[_one_of("other_abstracts", other_abstracts, _OTHER_ABSTRACTS)],
+            store=None if store is None else os.fsencode(store),
             session=ctypes.pointer(self._session_options(interrupt)),
         )
         with self._using() as library:
             handle = _ffi.Screen()
             _ffi.check(library.ade_screen_open(self._model, options, handle))
             labels = () if self._problem is _ffi.Problem.REGRESSION else self._labels
-            run = Screening(handle, interrupt, labels, len(self._labels))
+            run = Screening(handle, interrupt, labels, len(self._labels), store is not None)
         try:
             for path in paths:
                 run._add(path)

@@ -14,6 +14,30 @@ from . import _ffi
 
 
 @dataclass(frozen=True)
+class Record:
+    """What a file says of a citation beside its text, and what its sentences came to."""
+
+    title: str
+    date: str  #: of publication: "2016", "2016-05" or "2016-05-31"; "" where the file says nothing, as below
+    date_revised: str
+    journal: str
+    doi: str
+    languages: tuple[str, ...]
+    publication_types: tuple[str, ...]
+    mesh: tuple[str, ...]  #: descriptors with their qualifiers, a star before each major topic
+    chemicals: tuple[str, ...]
+    book: bool
+    retracted: bool
+    mesh_adverse_effects: bool  #: a MeSH heading has the qualifier "adverse effects"
+    mesh_chemically_induced: bool
+    n_sentences: int
+    n_screened: int
+    n_hits: int
+    score: float  #: the highest score
+    noisy_or: float  #: 1 - product of (1 - score) over all screened sentences
+
+
+@dataclass(frozen=True)
 class Hit:
     """A sentence of a record; with ``all=True`` not necessarily a hit.
 
@@ -23,7 +47,7 @@ class Hit:
 
     pmid: int
     version: int
-    part: str  #: "title", "abstract" or "deleted"
+    part: str  #: "title", "abstract", "other_abstract" or "deleted"
     section: str | None  #: the section's label
     sentence: int  #: from 0 through the record, the title first
     start: int
@@ -38,6 +62,7 @@ class Hit:
     unknown: int
     truncated: bool
     source: str  #: the file's name without its folder
+    record: Record | None  #: the citation; None for a deleted one
 
 
 @dataclass(frozen=True)
@@ -71,6 +96,11 @@ class Stats:
     seconds_read: float
     seconds_classify: float
     seconds_total: float
+    files_skipped: int
+    documents: int
+    retracted: int
+    books: int
+    seconds_starved: float
 
 
 _PARTS = {part.value: part.name.lower() for part in _ffi.Part}
@@ -80,6 +110,37 @@ def _string(text: _ffi.Text) -> str | None:
     return None if text.data is None else ctypes.string_at(text.data, text.size).decode("utf-8", "replace")
 
 
+def _text(text: _ffi.Text) -> str:
+    return _string(text) or ""
+
+
+def _list(texts: _ffi.TextList) -> tuple[str, ...]:
+    return tuple(_text(texts.items[i]) for i in range(texts.n))
+
+
+def _record(record: _ffi.ScreenRecord) -> Record:
+    return Record(
+        title=_text(record.title),
+        date=_text(record.date),
+        date_revised=_text(record.date_revised),
+        journal=_text(record.journal),
+        doi=_text(record.doi),
+        languages=_list(record.languages),
+        publication_types=_list(record.publication_types),
+        mesh=_list(record.mesh),
+        chemicals=_list(record.chemicals),
+        book=bool(record.book),
+        retracted=bool(record.retracted),
+        mesh_adverse_effects=bool(record.mesh_adverse_effects),
+        mesh_chemically_induced=bool(record.mesh_chemically_induced),
+        n_sentences=record.n_sentences,
+        n_screened=record.n_screened,
+        n_hits=record.n_hits,
+        score=record.score,
+        noisy_or=record.noisy_or,
+    )
+
+
 class Screening:
     """An iterator over a run's rows; made by `Classifier.screen`.
 
@@ -87,8 +148,11 @@ class Screening:
     one run, each row once. A run cannot be used after a fork.
     """
 
-    def __init__(self, handle: Any, interrupt: _ffi.Interrupt, labels: tuple[str, ...], columns: int) -> None:
+    def __init__(
+        self, handle: Any, interrupt: _ffi.Interrupt, labels: tuple[str, ...], columns: int, stored: bool
+    ) -> None:
         self._handle = handle
+        self._stored = stored
         self._interrupt = interrupt
         self._labels = labels
         self._columns = columns
@@ -116,7 +180,9 @@ class Screening:
                 raise StopIteration
             status = _ffi.load().ade_screen_next(self._handle, self._row)
             if status == _ffi.Status.END:
-                self.close()
+                self._final = self._stats()
+                if not self._stored:  # else confirm() is still to come
+                    self.close()
                 raise StopIteration
             self._interrupt.check(status)
             return self._hit(self._row)
@@ -143,7 +209,17 @@ class Screening:
             unknown=result.unknown,
             truncated=bool(result.truncated),
             source=row.source.decode("utf-8", "surrogateescape") if row.source else "",
+            record=_record(row.record.contents) if row.record else None,
         )
+
+    def confirm(self) -> None:
+        """Says that the rows so far are safe. With a store, files that have been passed are noted in it as done; what
+        is not confirmed is done again by the next run."""
+        self._check_process()
+        with self._lock:
+            if self._handle is None:
+                raise ValueError("this run is closed; confirm before closing it, or before leaving the with block")
+            _ffi.check(_ffi.load().ade_screen_confirm(self._handle))
 
     @property
     def stats(self) -> Stats:

@@ -88,6 +88,52 @@ def test_deleted(clf, tmp_path):
     assert rows[-1].text is rows[-1].score is rows[-1].label is None and rows[-1].scores == ()
 
 
+def test_documents_and_records(clf, medline):
+    with clf.screen(medline / "handmade_fields.xml", documents=True, all=True, other_abstracts="all") as run:
+        rows = [row for row in run if row.part != "deleted"]
+    assert len(rows) == run.stats.citations and run.stats.documents == sum(row.record.n_hits > 0 for row in rows)
+    for row in rows:
+        record = row.record
+        assert record.n_hits <= record.n_screened <= record.n_sentences
+        if record.n_screened:
+            assert row.score == pytest.approx(record.score) and record.score <= record.noisy_or + 1e-12
+    assert any(row.record.publication_types for row in rows) and any(row.record.mesh for row in rows)
+    assert any(row.record.languages == ("eng",) for row in rows) and any(row.record.retracted for row in rows)
+    with pytest.raises(ValueError, match="other_abstracts"):
+        clf.screen(medline / "handmade_fields.xml", other_abstracts="polish")
+
+
+def test_store(clf, tmp_path):
+    folder = tmp_path / "files"
+    folder.mkdir()
+    write(folder / "pubmed26n0001.xml", record(1, "Rash after amoxicillin."), record(2, "Another title."))
+    store = tmp_path / "store.sqlite"
+
+    def titles(confirm=True):
+        with clf.screen(folder, all=True, store=store) as run:
+            found = [row.text for row in run]
+            if confirm:
+                run.confirm()
+        return found, run.stats
+
+    for confirm in (False, True):  # what is not confirmed is done again
+        assert titles(confirm)[0] == ["Rash after amoxicillin.", "Another title."]
+    write(folder / "pubmed26n0002.xml", record(2, "Another title."), record(3, "A third."))
+    found, stats = titles()
+    assert found == ["A third."] and stats.files_skipped == 1 and stats.unchanged == 1
+    with clf.screen(folder, store=store):
+        with pytest.raises(adesieve.Error, match="store.sqlite") as caught:
+            clf.screen(folder, store=store)
+        assert caught.value.status is Status.BUSY
+    with pytest.raises(adesieve.Error, match="threshold") as caught:
+        clf.screen(folder, threshold=0.25, store=store)
+    assert caught.value.status is Status.UNSUPPORTED
+    run = clf.screen(folder)
+    run.close()
+    with pytest.raises(ValueError, match="closed"):
+        run.confirm()
+
+
 def test_errors(clf, tmp_path):
     with pytest.raises(adesieve.Error) as caught:
         clf.screen(tmp_path / "missing.xml")

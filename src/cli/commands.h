@@ -8,6 +8,7 @@
 int cmd_screen(settings *wanted);
 int cmd_classify(settings *wanted);
 int cmd_tokenize(settings *wanted);
+int cmd_export(settings *wanted);
 int cmd_info(settings *wanted);
 
 #endif

@@ -123,15 +123,19 @@ int engine_open_outputs(const settings *wanted, output *rows, output *stats, out
         status = output_open(parts, wanted->parts, wanted->files, wanted->n_files);
         all[count++] = parts;
     }
-    for (size_t i = 0; i < count && status == CLI_OK; i++)
-        for (size_t j = 0; j < i && status == CLI_OK; j++)
+    return status == CLI_OK ? engine_check_outputs(all, count) : status;
+}
+
+int engine_check_outputs(output *const *all, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < i; j++)
             if (output_same(all[i], all[j])) {
                 say(SAY_ERROR, "%s: two outputs cannot go to the same file.",
                     all[i]->name ? all[i]->name : "standard output");
                 if (all[i]->fd == STDOUT_FILENO) all[i]->fd = -1; /* the other one closes it */
-                status = CLI_USAGE;
+                return CLI_USAGE;
             }
-    return status;
+    return CLI_OK;
 }
 
 /* ---- Statistics ---- */
@@ -170,6 +174,8 @@ json_t *engine_stats(const engine *used, const char *command) {
     const ade_session_info *session = &used->session_info;
     char                    digest[65], name[32];
     struct rusage           usage;
+    if (!used->model) /* a dry run */
+        return json_pack("{s:s, s:s, s:n, s:n}", "command", command, "version", ade_version(), "model", "run");
     if (ade_model_hash(used->model, digest) != ADE_OK) {
         engine_failed(ADE_IO, "the model's hash");
         return NULL;

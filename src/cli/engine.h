@@ -38,6 +38,9 @@ int engine_check_files(settings *wanted, int from_stdin);
 /* Opens the outputs that the options name, before any work. Outputs not asked for stay closed. */
 int engine_open_outputs(const settings *wanted, output *rows, output *stats, output *parts);
 
+/* Refuses two outputs that would go to the same file; those that are not open are not compared. CLI_OK or CLI_USAGE. */
+int engine_check_outputs(output *const *all, size_t count);
+
 /* The part of --stats that all commands share: version, model, device, settings. NULL when out of memory. */
 json_t *engine_stats(const engine *used, const char *command);
 double  per_second(double count, double seconds);

@@ -14,10 +14,8 @@
 #include <unistd.h>
 
 static int (*const commands[N_COMMANDS])(settings *) = {
-    [COMMAND_SCREEN] = cmd_screen,
-    [COMMAND_CLASSIFY] = cmd_classify,
-    [COMMAND_TOKENIZE] = cmd_tokenize,
-    [COMMAND_INFO] = cmd_info,
+    [COMMAND_SCREEN] = cmd_screen, [COMMAND_CLASSIFY] = cmd_classify, [COMMAND_TOKENIZE] = cmd_tokenize,
+    [COMMAND_EXPORT] = cmd_export, [COMMAND_INFO] = cmd_info,
 };
 
 /* Help and version are data: they go to standard output, and a full disk is noticed. */
@@ -68,7 +66,11 @@ static int run_command(command_id command, int argc, char **argv) {
         status = show(make_version);
     } else {
         status = commands[command](&wanted);
-        if (status == CLI_INTERRUPTED) say(SAY_ERROR, "interrupted%s.", wanted.output ? "; no output was written" : "");
+        if (status == CLI_INTERRUPTED)
+            say(SAY_ERROR, "interrupted%s.",
+                wanted.interrupted[0] ? wanted.interrupted
+                : wanted.output       ? "; no output was written"
+                                      : "");
     }
     options_free(&wanted);
     return status;

@@ -57,23 +57,20 @@ static void put_time(bytes *line) {
     put_literal(line, text);
 }
 
-void say(say_level level, const char *format, ...) {
+static void say_line(say_level level, const char *name, const char *value, const char *format, va_list arguments) {
     char    small[1024], *text = small;
     bytes   line = {0};
-    va_list arguments;
+    va_list again;
     int     size;
 
     if (quiet_ && level != SAY_ERROR) return;
     if (!log_json_ && level == SAY_DETAIL) return;
-    va_start(arguments, format);
+    va_copy(again, arguments);
     size = vsnprintf(small, sizeof small, format, arguments);
-    va_end(arguments);
+    if (size >= 0 && (size_t)size >= sizeof small && (text = malloc((size_t)size + 1)) != NULL)
+        vsnprintf(text, (size_t)size + 1, format, again);
+    va_end(again);
     if (size < 0) return;
-    if ((size_t)size >= sizeof small && (text = malloc((size_t)size + 1)) != NULL) {
-        va_start(arguments, format);
-        vsnprintf(text, (size_t)size + 1, format, arguments);
-        va_end(arguments);
-    }
     if (!text) text = small; /* out of memory: the first kilobyte has to do */
 
     if (log_json_) {
@@ -85,6 +82,12 @@ void say(say_level level, const char *format, ...) {
         put_json_text(&line, command_name);
         put_literal(&line, ",\"message\":");
         put_json_text(&line, text);
+        if (name && value) {
+            put_literal(&line, ",");
+            put_json_text(&line, name);
+            put_literal(&line, ":");
+            put_literal(&line, value);
+        }
         put_literal(&line, "}\n");
     } else {
         /* A hostile file name must not drive the terminal. */
@@ -111,6 +114,20 @@ void say(say_level level, const char *format, ...) {
     messages_write(line.data, line.size);
     bytes_free(&line);
     if (text != small) free(text);
+}
+
+void say(say_level level, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    say_line(level, NULL, NULL, format, arguments);
+    va_end(arguments);
+}
+
+void say_with(say_level level, const char *name, const char *value, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    say_line(level, name, value, format, arguments);
+    va_end(arguments);
 }
 
 void say_library(void *user, ade_log_level level, const char *message) {

@@ -24,6 +24,12 @@ __attribute__((format(printf, 2, 3)))
 #endif
 void say(say_level level, const char *format, ...);
 
+/* The same with one more member for --log-json: `value`, which is JSON, under `name`. NULL = none. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 4, 5)))
+#endif
+void say_with(say_level level, const char *name, const char *value, const char *format, ...);
+
 /* An ade_log_fn. */
 void say_library(void *user, ade_log_level level, const char *message);
 

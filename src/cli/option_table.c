@@ -6,6 +6,7 @@
 #define SCREEN (1u << COMMAND_SCREEN)
 #define CLASSIFY (1u << COMMAND_CLASSIFY)
 #define TOKENIZE (1u << COMMAND_TOKENIZE)
+#define EXPORT (1u << COMMAND_EXPORT)
 #define INFO (1u << COMMAND_INFO)
 #define TEXTS (CLASSIFY | TOKENIZE)
 #define ROWS (SCREEN | CLASSIFY | TOKENIZE)
@@ -15,7 +16,7 @@
 const option_entry option_table[] = {
     {EVERY, 'm', "model", "DIR", OPTION_TEXT, AT(model), 0, 0,
      "The model: a Hugging Face checkpoint folder. Default: $ADESIEVE_MODEL, else the model that ships with adesieve."},
-    {EVERY, 'o', "output", "FILE", OPTION_TEXT, AT(output), 0, 0,
+    {EVERY | EXPORT, 'o', "output", "FILE", OPTION_TEXT, AT(output), 0, 0,
      "Where to write; - is standard output, the default. A file appears under its name only when it is complete."},
     {SCREEN | CLASSIFY, 'f', "format", "jsonl|tsv|csv", OPTION_CHOICE, AT(format), 0, 0,
      "How to write the rows. Default: what the name of --output says (.jsonl .tsv .csv), else jsonl."},
@@ -32,7 +33,58 @@ const option_entry option_table[] = {
      "Also write the texts of titles and abstract sections, in which start and end count, one JSON object a line."},
     {SCREEN, 0, "no-section-label", NULL, OPTION_FLAG, AT(no_section_label), 0, 0,
      "Do not put a section's label (\"RESULTS: \") before its first sentence for the model."},
+    {SCREEN, 0, "other-abstracts", "none|english|all", OPTION_CHOICE, AT(other_abstracts), 0, 0,
+     "Screen further abstracts of a record, too, such as plain-language summaries and translations. Default: none."},
+    {SCREEN, 0, "document", NULL, OPTION_FLAG, AT(document), 0, 0,
+     "Write one row for each record that has a hit: its best sentence, and its scores over all sentences. With --all, a "
+     "row for every record."},
+    {SCREEN, 0, "metadata", NULL, OPTION_FLAG, AT(metadata), 0, 0,
+     "Put into each row what a reviewer needs of the record: date, journal, doi, languages, publication types, "
+     "retraction, MeSH headings and two flags from them, chemicals."},
     {SCREEN, 0, "limit", "N", OPTION_COUNT, AT(limit), 0, 0, "Read no more than N records."},
+    {SCREEN, 0, "files-from", "FILE", OPTION_TEXT, AT(files_from), 0, 0,
+     "Take further inputs from FILE, a path a line; - is standard input."},
+    {SCREEN, 0, "no-md5", NULL, OPTION_FLAG, AT(no_md5), 0, 0,
+     "Do not compare an input with the MD5 sum in the file INPUT.md5 beside it."},
+    {SCREEN, 0, "dry-run", NULL, OPTION_FLAG, AT(dry_run), 0, 0,
+     "Read and count only: no model, no rows. A store is looked at, but not changed."},
+
+    {SCREEN, 0, "state", "FILE", OPTION_TEXT, AT(store), 0, 0,
+     "Keep what is done in the store FILE, made if missing: a run that is killed goes on where it was, files that are "
+     "done are not read again, and a record is screened again only if its text has changed."},
+    {SCREEN, 0, "no-store-text", NULL, OPTION_FLAG, AT(no_store_text), 0, 0,
+     "Keep no sentences and no texts in the store."},
+    {SCREEN, 0, "abandon-output", NULL, OPTION_FLAG, AT(abandon_output), 0, 0,
+     "Do not go on with the output of an interrupted run; its rows are in the store only."},
+    {SCREEN, 0, "output-dir", "DIR", OPTION_TEXT, AT(output_dir), 0, 0,
+     "Write the rows of each input to a file of its own in DIR, named as the input, with the format's suffix. It "
+     "appears when the input is done. DIR is made if missing."},
+    {SCREEN, 0, "manifest", "FILE", OPTION_TEXT, AT(manifest), 0, 0,
+     "Write what was searched, with what, when and how, as one JSON object. Default with --output-dir: manifest.json "
+     "there."},
+    {SCREEN, 0, "metrics-file", "FILE", OPTION_TEXT, AT(metrics_file), 0, 0,
+     "Keep the counts in FILE up to date during the run, in the text format of Prometheus."},
+
+    {EXPORT, 'f', "format", "jsonl|tsv|csv|pubannotation|brat|ris", OPTION_CHOICE, AT(format), 0, 0,
+     "How to write. Default: what the name of --output says (.jsonl .tsv .csv .ris), else jsonl."},
+    {EXPORT, 0, "output-dir", "DIR", OPTION_TEXT, AT(output_dir), 0, 0,
+     "The folder that brat's files are written to. It must be new or empty, and appears when it is complete."},
+    {EXPORT, 't', "threshold", "SCORE", OPTION_NUMBER, AT(threshold), 0, 1e30,
+     "Only hits with this score or a higher one; it cannot be lower than the store's. Default: the store's."},
+    {EXPORT, 0, "sort", "pmid|score", OPTION_CHOICE, AT(sort), 0, 0,
+     "The order of the records. Default: score for ris, the highest first, else pmid. For score, what is written waits "
+     "in a temporary file beside --output, or in $TMPDIR."},
+    {EXPORT, 0, "limit", "N", OPTION_COUNT, AT(limit), 0, 0, "Write no more than N records: the first N in that order."},
+    {EXPORT, 0, "document", NULL, OPTION_FLAG, AT(document), 0, 0,
+     "Write one row for each record: its best sentence, and its scores over all sentences (jsonl, tsv, csv)."},
+    {EXPORT, 0, "metadata", NULL, OPTION_FLAG, AT(metadata), 0, 0,
+     "Put into each row what a reviewer needs of the record, as screen does (jsonl, tsv, csv)."},
+    {EXPORT, 0, "no-text", NULL, OPTION_FLAG, AT(no_text), 0, 0,
+     "Leave the sentence itself out of the rows (jsonl, tsv, csv)."},
+    {EXPORT, 0, "deleted", NULL, OPTION_FLAG, AT(deleted), 0, 0,
+     "Also write a row for each deleted record (jsonl, tsv, csv)."},
+    {EXPORT, 0, "summary", NULL, OPTION_FLAG, AT(summary), 0, 0,
+     "Instead of hits, show what the store holds: counts, settings and runs."},
 
     {TEXTS, 'i', "input-format", "lines|csv|tsv|jsonl", OPTION_CHOICE, AT(input_format), 0, 0,
      "How texts are stored. Default: what the file's name says (.txt .csv .tsv .jsonl, each also .gz), else lines."},
@@ -65,13 +117,13 @@ const option_entry option_table[] = {
 
     {ROWS, 0, "stats", "FILE", OPTION_TEXT, AT(stats), 0, 0,
      "Write counts, times, speeds, model, device and versions as one JSON object."},
-    {ROWS, 0, "progress", "auto|always|never", OPTION_CHOICE, AT(progress), 0, 0,
+    {ROWS | EXPORT, 0, "progress", "auto|always|never", OPTION_CHOICE, AT(progress), 0, 0,
      "Say on standard error how far the run is. Default: auto, only on a terminal."},
-    {EVERY, 'q', "quiet", NULL, OPTION_FLAG, AT(quiet), 0, 0, "Say nothing but errors."},
-    {EVERY, 0, "log-json", NULL, OPTION_FLAG, AT(log_json), 0, 0,
+    {EVERY | EXPORT, 'q', "quiet", NULL, OPTION_FLAG, AT(quiet), 0, 0, "Say nothing but errors."},
+    {EVERY | EXPORT, 0, "log-json", NULL, OPTION_FLAG, AT(log_json), 0, 0,
      "Write messages as JSON, one object a line, with time, level, command and message."},
-    {EVERY, 'h', "help", NULL, OPTION_FLAG, AT(help), 0, 0, "Show this help."},
-    {EVERY, 0, "version", NULL, OPTION_FLAG, AT(version), 0, 0, "Show the version."},
+    {EVERY | EXPORT, 'h', "help", NULL, OPTION_FLAG, AT(help), 0, 0, "Show this help."},
+    {EVERY | EXPORT, 0, "version", NULL, OPTION_FLAG, AT(version), 0, 0, "Show the version."},
 };
 const size_t option_table_size = sizeof option_table / sizeof option_table[0];
 
@@ -80,6 +132,10 @@ static const char *const screen_examples[] = {
     "adesieve screen medline.xml.gz > hits.jsonl",
     "A folder of files into a table that appears when it is complete:",
     "adesieve screen -f tsv -o hits.tsv --stats stats.json medline/",
+    "Day after day: only what is new is screened, and a run that was killed goes on:",
+    "adesieve screen --state medline.sqlite --output-dir hits medline/",
+    "One row a record, with what a reviewer needs of it:",
+    "adesieve screen --document --metadata -o documents.csv medline/",
     "Every sentence of the first 100 records with its score:",
     "adesieve screen --all --limit 100 medline.xml.gz",
     "High recall: a low threshold, and the texts in which start and end count:",
@@ -101,6 +157,18 @@ static const char *const tokenize_examples[] = {
     "What the model sees of a sentence:", "echo 'Rash after amoxicillin.' | adesieve tokenize",
     "Every text of a table, written to a file:",
     "adesieve tokenize --text-field sentence -o tokens.jsonl sentences.csv", NULL};
+static const char *const export_examples[] = {
+    "What a store holds, and how it was made:",
+    "adesieve export --summary medline.sqlite",
+    "One row a record, for a spreadsheet:",
+    "adesieve export --document --metadata -o records.csv medline.sqlite",
+    "For a screening tool (ASReview, Rayyan) or reference manager, the likeliest 1000 first:",
+    "adesieve export --limit 1000 -o review.ris medline.sqlite",
+    "For annotators, only what is rather certain:",
+    "adesieve export -f brat --threshold 0.9 --output-dir brat-project medline.sqlite",
+    "For PubAnnotation, which takes JSON Lines:",
+    "adesieve export -f pubannotation -o annotations.jsonl medline.sqlite",
+    NULL};
 static const char *const info_examples[] = {
     "Versions, devices and the default model:", "adesieve info",
     "What a model folder is, and what it will run as, for a program:", "adesieve info -m biobert -f json", NULL};
@@ -118,7 +186,14 @@ const command_entry command_table[N_COMMANDS] = {
          "through the record), start and "
          "end (in code points, within the text of that part or section), text, label, score, truncated "
          "and source (the file). "
-         "A deleted record gives a row that says so.",
+         "A deleted record gives a row that says so.\n"
+         "A row of --document holds pmid, version, score (the highest), noisy_or (1 - the product of 1 - score over its "
+         "sentences), hits, sentences, where the best sentence is and its text, and source. --metadata adds date, "
+         "journal, doi, languages, publication_types, retracted, mesh_adverse_effects, mesh_chemically_induced, mesh "
+         "and chemicals. Lists are JSON arrays; in TSV and CSV their items are separated by '|', and a '|' or '\\' in an "
+         "item has a '\\' before it.\n"
+         "With --state, --output holds the rows of this run, and of an interrupted one that it goes on with; the same "
+         "command goes on. 'adesieve export' writes what the store holds.",
          screen_examples},
     [COMMAND_CLASSIFY] = {"classify", "label and score each text", "adesieve classify [OPTIONS] [FILE...]",
                           "Reads texts: one a line, a column of a CSV or TSV file with a header line, or a field of "
@@ -136,6 +211,17 @@ const command_entry command_table[N_COMMANDS] = {
                           "and end in code points of "
                           "the text) and truncated.",
                           tokenize_examples},
+    [COMMAND_EXPORT] =
+        {"export", "write the hits or records of a store in other formats", "adesieve export [OPTIONS] STORE",
+         "Reads a store that 'adesieve screen --state' has made; a run must not have it open. No model is needed.\n"
+         "jsonl, tsv and csv are the rows of screen: one a hit, or with --document one a record. pubannotation is one "
+         "JSON object a record and line, with the text (the title, then each section on a line of its own, with its "
+         "label), a denotation for each hit, and its score as an attribute. brat is a folder with PMID.txt and PMID.ann "
+         "for each record, the score as a note, and annotation.conf. Both count code points. ris has one reference a "
+         "record, with abstract, publication types and MeSH headings as keywords, and notes that hold the score, the "
+         "number of hits and the best sentence.\n"
+         "pubannotation, brat and ris need the texts, which a store made with 'screen --no-store-text' does not keep.",
+         export_examples},
     [COMMAND_INFO] = {"info", "show versions, devices, what a model is and what it will run as",
                       "adesieve info [OPTIONS]",
                       "Shows versions, the device and why it was chosen, and the model: labels, sizes, tokenizer, "

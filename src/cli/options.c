@@ -257,7 +257,7 @@ int options_parse(command_id command, int argc, char **argv, settings *out, usag
     memset(out, 0, sizeof *out);
     memset(problem, 0, sizeof *problem);
     out->threshold = -1;
-    out->format = out->input_format = -1;
+    out->format = out->input_format = out->sort = -1;
     out->text_field = "text";
     out->files = calloc((size_t)argc + 1, sizeof *out->files);
     if (!out->files) return fail(problem, "out of memory.");
@@ -276,7 +276,7 @@ int options_parse(command_id command, int argc, char **argv, settings *out, usag
         if (out->help || out->version) return 0;
         i += used_following;
     }
-    if (out->format < 0)
+    if (out->format < 0 && command != COMMAND_EXPORT) /* which looks for more */
         out->format = command == COMMAND_SCREEN || command == COMMAND_CLASSIFY ? format_of_output(out->output) : 0;
     for (size_t i = 0, seen = 0; i < out->n_files; i++)
         if (strcmp(out->files[i], "-") == 0 && seen++)

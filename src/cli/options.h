@@ -7,7 +7,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum command_id { COMMAND_SCREEN, COMMAND_CLASSIFY, COMMAND_TOKENIZE, COMMAND_INFO, N_COMMANDS } command_id;
+typedef enum command_id {
+    COMMAND_SCREEN,
+    COMMAND_CLASSIFY,
+    COMMAND_TOKENIZE,
+    COMMAND_EXPORT,
+    COMMAND_INFO,
+    N_COMMANDS
+} command_id;
 
 /* What the user asked for. */
 typedef struct settings {
@@ -19,13 +26,18 @@ typedef struct settings {
     int          all, no_text, no_deleted, no_section_label, fail_fast;
     double       threshold; /* negative = the library's */
     uint64_t     limit;     /* 0 = none */
+    const char  *store, *output_dir, *files_from, *manifest, *metrics_file;
+    int          document, metadata, other_abstracts, dry_run, no_md5, no_store_text, abandon_output;
+    int          sort, deleted, summary; /* export; sort: EXPORT_BY_.., or -1: as the format has it */
     int          quiet, progress, log_json;
     int          help, version;
     const char **files; /* n_files; points into argv */
     size_t       n_files;
+    char         interrupted[256]; /* what is said behind "interrupted" */
 } settings;
 
 enum { INFO_TEXT, INFO_JSON };
+enum { EXPORT_BY_PMID, EXPORT_BY_SCORE };
 
 typedef enum option_type {
     OPTION_FLAG,    /* int, 1 when given */

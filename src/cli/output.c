@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -70,6 +71,65 @@ static int open_temporary(output *out, const struct stat *existing) {
     return -1;
 }
 
+/* ---- A temporary name that is found again ---- */
+
+#define FNV_START 0xcbf29ce484222325u
+
+static uint64_t fnv(uint64_t hash, const void *data, size_t size) {
+    const unsigned char *byte = data;
+    for (size_t i = 0; i < size; i++) hash = (hash ^ byte[i]) * 0x100000001b3u;
+    return hash;
+}
+
+char *output_partial_name(const char *target, const char *owner) {
+    const char *slash = strrchr(target, '/'), *base = slash ? slash + 1 : target;
+    uint64_t    hash = fnv(FNV_START, base, strlen(base) + 1);
+    char       *name = malloc(160);
+    if (owner) hash = fnv(hash, owner, strlen(owner));
+    if (name) snprintf(name, 160, ".%.100s.adesieve-%016llx.part", base, (unsigned long long)hash);
+    return name;
+}
+
+/* Whether the locked file is still the one of that name; a run that ended meanwhile has renamed or removed it. */
+static int still_there(int fd, const char *name) {
+    struct stat info, named;
+    return fstat(fd, &info) == 0 && lstat(name, &named) == 0 && info.st_dev == named.st_dev &&
+           info.st_ino == named.st_ino;
+}
+
+static int open_partial(output *out, const char *partial, const struct stat *existing) {
+    const char *slash = strrchr(out->target, '/');
+    size_t      folder = slash ? (size_t)(slash - out->target) + 1 : 0, size = folder + strlen(partial) + 1;
+    out->temporary = malloc(size);
+    if (!out->temporary) {
+        errno = ENOMEM;
+        return -1;
+    }
+    snprintf(out->temporary, size, "%.*s%s", (int)folder, out->target, partial);
+    for (unsigned attempt = 0; attempt < 100; attempt++) {
+        int fd = open(out->temporary, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666), error;
+        if (fd < 0) break;
+        /* Not every file system has locks: without one the store's own has to do. */
+        if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+            error = errno;
+            close(fd);
+            errno = error;
+            break;
+        }
+        if (still_there(fd, out->temporary)) {
+            out->fd = fd;
+            out->close_fd = 1;
+            if (existing) (void)fchmod(fd, existing->st_mode & 0777);
+            return 0;
+        }
+        close(fd);
+        errno = EAGAIN;
+    }
+    free(out->temporary); /* not ours to remove */
+    out->temporary = NULL;
+    return -1;
+}
+
 /* The path without links; the file itself need not exist. NULL with errno. */
 static char *resolved(const char *path) {
     char       *whole = realpath(path, NULL), *folder;
@@ -94,7 +154,19 @@ int output_same(const output *a, const output *b) {
     return a->target && b->target && strcmp(a->target, b->target) == 0;
 }
 
+char *output_identity(const char *path) {
+    struct stat info;
+    if (!path || strcmp(path, "-") == 0 || strcmp(path, "/dev/stdout") == 0) return strdup("-");
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) return strdup(path);
+    return resolved(path);
+}
+
 int output_open(output *out, const char *path, const char *const *inputs, size_t n_inputs) {
+    return output_open_partial(out, path, NULL, inputs, n_inputs);
+}
+
+int output_open_partial(output *out, const char *path, const char *partial, const char *const *inputs,
+                        size_t n_inputs) {
     struct stat info;
     int         exists;
     memset(out, 0, sizeof *out);
@@ -133,9 +205,62 @@ int output_open(output *out, const char *path, const char *const *inputs, size_t
         }
     if (exists && access(path, W_OK) != 0) return fail_errno(out, "cannot be written");
     out->target = resolved(path); /* a link stays a link: what it points to is replaced */
-    if (!out->target || open_temporary(out, exists ? &info : NULL) != 0)
+    if (!out->target || (partial ? open_partial(out, partial, exists ? &info : NULL)
+                                 : open_temporary(out, exists ? &info : NULL)) != 0) {
+        if (partial && errno == EWOULDBLOCK) {
+            say(SAY_ERROR, "%s: is being written by another run; wait for its end, or choose another name.", path);
+            return out->status = CLI_FAILED;
+        }
         return fail_errno(out, "cannot be written, because no file can be made in its folder");
+    }
     return CLI_OK;
+}
+
+int output_restart(output *out, uint64_t position) {
+    if (out->status != CLI_OK) return out->status;
+    out->rows.size = 0;
+    if (out->target && (ftruncate(out->fd, (off_t)position) != 0 || lseek(out->fd, (off_t)position, SEEK_SET) < 0))
+        return fail_errno(out, "its unfinished rows cannot be cut off");
+    out->written = out->marked = position;
+    return CLI_OK;
+}
+
+int output_mark(output *out) {
+    int status = output_flush(out);
+    out->marked = out->written;
+    return status;
+}
+
+int output_sync(output *out) {
+    int status = output_mark(out);
+    if (status == CLI_OK && out->target && fsync(out->fd) != 0) status = fail_errno(out, "cannot be written to disk");
+    return status;
+}
+
+int output_take_back(output *out) {
+    if (!out->target) return out->status;
+    return output_restart(out, out->marked);
+}
+
+int output_tail(const char *path, uint64_t position, char sum[17]) {
+    enum { TAIL = 4096 };
+    char   data[TAIL];
+    size_t size = position < TAIL ? (size_t)position : TAIL, have = 0;
+    int    fd = open(path, O_RDONLY | O_CLOEXEC), error;
+    if (fd < 0) return -1;
+    while (have < size) {
+        ssize_t n = pread(fd, data + have, size - have, (off_t)(position - size + have));
+        if (n < 0 && errno == EINTR) continue;
+        if (n == 0) errno = ENODATA;
+        if (n <= 0) break;
+        have += (size_t)n;
+    }
+    error = errno;
+    close(fd);
+    errno = error;
+    if (have < size) return -1;
+    snprintf(sum, 17, "%016llx", (unsigned long long)fnv(FNV_START, data, size));
+    return 0;
 }
 
 int output_flush(output *out) {
@@ -151,6 +276,10 @@ int output_flush(output *out) {
         if (n >= 0) {
             at += n;
             left -= (size_t)n;
+            out->written += (uint64_t)n;
+            /* A signal in the middle of a write to a full pipe is seen as fewer bytes, and the next write would wait.
+             */
+            if (left > 0 && signals_interrupted()) return out->status = CLI_INTERRUPTED;
         } else if (errno == EINTR) {
             if (signals_interrupted()) return out->status = CLI_INTERRUPTED;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
@@ -191,10 +320,12 @@ static void sync_folder(const char *target) {
 }
 
 int output_finish(output *out, int complete) {
-    int status = out->status, fd = out->fd;
+    int      status = out->status, fd = out->fd, held = -1;
+    uint64_t written;
     if (fd >= 0 && (complete || !out->target)) {
         status = output_flush(out);
         if (status == CLI_OK && out->target && fsync(fd) != 0) status = fail_errno(out, "cannot be written to disk");
+        if (out->target) held = dup(fd); /* a partial's lock ends with the last of its descriptors: behind the rename */
         /* A full disk may be seen at close only; so standard output is closed here and looked at, too. */
         if (close(fd) != 0 && errno != EINTR && status == CLI_OK) status = fail_errno(out, "cannot be closed");
         out->fd = -1;
@@ -208,13 +339,16 @@ int output_finish(output *out, int complete) {
             }
         }
     }
+    if (out->temporary && !out->keep) unlink(out->temporary);
+    if (held >= 0) close(held);
     if (out->fd >= 0 && out->close_fd) close(out->fd);
-    if (out->temporary) unlink(out->temporary);
     free(out->temporary);
     free(out->target);
     bytes_free(&out->rows);
+    written = out->written;
     memset(out, 0, sizeof *out);
     out->fd = -1;
     out->status = status;
+    out->written = written; /* the size of the file */
     return status;
 }

@@ -12,6 +12,9 @@ double seconds_now(void); /* a monotonic clock */
 void progress_start(int mode, int quiet);
 /* count: things done so far, named by `unit` ("texts"). fraction: 0 to 1 of all the work; negative = not known. */
 void progress_update(uint64_t count, const char *unit, double fraction);
+/* done and left: work of any unit, such as bytes, done so far and still to do; left < 0 = not known. The rate and the
+ * time left come from the last minute; the time is shown once the rate is steady. */
+void progress_update_work(uint64_t count, const char *unit, double done, double left);
 void progress_hide(void); /* takes the line away, before a message and at the end */
 
 #endif

@@ -126,6 +126,17 @@ void put_float(bytes *buffer, float value) {
     put_raw(buffer, digits, (size_t)places);
 }
 
+void put_double(bytes *buffer, double value) {
+    char text[40];
+    if (!isfinite(value)) value = 0;
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value) break;
+    }
+    put_literal(buffer, text);
+    if (!strpbrk(text, ".e")) put_literal(buffer, ".0");
+}
+
 /* The three formats differ only in what they escape. Writes what stands for `byte` and returns its length; 0 = the byte
  * stands for itself. */
 typedef size_t (*escape_fn)(unsigned char byte, char out[8]);

@@ -23,7 +23,8 @@ void put_raw(bytes *buffer, const char *data, size_t size);
 void put_literal(bytes *buffer, const char *text); /* a C string as it is */
 void put_integer(bytes *buffer, int64_t value);
 void put_unsigned(bytes *buffer, uint64_t value);
-void put_float(bytes *buffer, float value); /* must be finite */
+void put_float(bytes *buffer, float value);   /* must be finite */
+void put_double(bytes *buffer, double value); /* the same for a double; what is not finite is written as 0.0 */
 
 /* Bytes that are not UTF-8 become U+FFFD in all of these. */
 void put_json_string(bytes *buffer, const char *text, size_t size); /* with its quotes */

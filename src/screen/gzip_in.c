@@ -29,6 +29,7 @@ struct ade_input {
     uint64_t      members;   /* complete ones */
     uint64_t      stored;    /* bytes read from fd */
     z_stream      z;
+    ade_md5      *md5;    /* NULL = not wanted */
     ade_status    failed; /* given back for ever, with the text */
     char          error[1024];
     size_t        begin, end; /* unread part of buffer */
@@ -72,11 +73,19 @@ void ade__input_close(ade_input *in) {
     if (!in) return;
     if (in->inflating) inflateEnd(&in->z);
     if (in->owned) close(in->fd);
+    ade__md5_free(in->md5);
     ade__free(in->name);
     ade__free(in);
 }
 
 uint64_t ade__input_bytes_read(const ade_input *in) { return in->stored - (in->end - in->begin); }
+
+ade_status ade__input_want_md5(ade_input *in) { return ade__md5_new(&in->md5); }
+
+void ade__input_md5(const ade_input *in, char text[ADE_MD5_TEXT]) {
+    text[0] = '\0';
+    if (in->md5 && in->end_of_file) ade__md5_end(in->md5, text);
+}
 
 /* Remembers the error that was just set; later reads repeat it. */
 static ade_status fail(ade_input *in, ade_status status) {
@@ -103,6 +112,7 @@ static ade_status read_stored(ade_input *in, unsigned char *to, size_t capacity,
             return fail(in, ade__fail(ADE_IO, "%s cannot be read at byte %llu: %s", in->name,
                                       (unsigned long long)in->stored, strerror(errno)));
         in->stored += (uint64_t)n;
+        if (in->md5) ade__md5_add(in->md5, to, (size_t)n);
         in->end_of_file = n == 0;
         *got = (size_t)n;
         return ADE_OK;

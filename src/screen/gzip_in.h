@@ -6,6 +6,7 @@
 #define ADE_GZIP_IN_H
 
 #include "adesieve.h"
+#include "checksum.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -23,5 +24,9 @@ void       ade__input_close(ade_input *input); /* NULL is fine */
 ade_status ade__input_read(ade_input *input, void *buffer, size_t capacity, size_t *got);
 
 uint64_t ade__input_bytes_read(const ade_input *input); /* as stored; what is read ahead does not count */
+
+/* Sums up from now on what is read from the file, as stored. Before the first read. ADE_OUT_OF_MEMORY. */
+ade_status ade__input_want_md5(ade_input *input);
+void       ade__input_md5(const ade_input *input, char text[ADE_MD5_TEXT]); /* "" unless read to the end and wanted */
 
 #endif

@@ -25,6 +25,20 @@ bool ade__inputs_number(const char *name, uint64_t *number) {
     return true;
 }
 
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+bool ade__inputs_year(const char *name, uint64_t *year) {
+    size_t i = 0;
+    while ((name[i] | 0x20) >= 'a' && (name[i] | 0x20) <= 'z') i++;
+    if (i == 0 || !is_digit(name[i]) || !is_digit(name[i + 1]) || name[i + 2] != 'n' || !is_digit(name[i + 3]))
+        return false;
+    const size_t at = i;
+    for (i += 3; is_digit(name[i]);) i++;
+    if (name[i] != '.' && name[i] != '\0') return false;
+    *year = (uint64_t)(name[at] - '0') * 10 + (uint64_t)(name[at + 1] - '0');
+    return true;
+}
+
 static bool is_medline_name(const char *name) {
     size_t n = strlen(name);
     return name[0] != '.' && ((n > 4 && !strcmp(name + n - 4, ".xml")) || (n > 7 && !strcmp(name + n - 7, ".xml.gz")));
@@ -38,6 +52,7 @@ static ade_status add_file(ade_inputs *inputs, const char *path, const struct st
     ade_input_file file = {.sized = info && S_ISREG(info->st_mode)};
     if (info) {
         file.size = file.sized ? (uint64_t)info->st_size : 0;
+        file.mtime = file.sized ? (int64_t)info->st_mtim.tv_sec * 1000000000 + info->st_mtim.tv_nsec : 0;
         file.device = info->st_dev;
         file.inode = info->st_ino;
     }
@@ -55,6 +70,7 @@ static ade_status add_file(ade_inputs *inputs, const char *path, const struct st
     const char *slash = strrchr(file.path, '/');
     file.name = slash ? slash + 1 : file.path;
     file.has_number = ade__inputs_number(file.name, &file.number);
+    file.of_nlm = ade__inputs_year(file.name, &file.year);
     inputs->files[inputs->n++] = file;
     return ADE_OK;
 }
@@ -78,10 +94,10 @@ static ade_status add_folder(ade_inputs *inputs, const char *path) {
             status = ADE_OUT_OF_MEMORY;
             break;
         }
-        if (stat(full, &info))
-            status = ade__fail(ADE_IO, "%s cannot be looked at: %s", full, strerror(errno));
-        else if (S_ISREG(info.st_mode))
-            status = add_file(inputs, full, &info);
+        /* What cannot be looked at (a link to nowhere) is named when its turn comes, like any file that fails: the
+         * others are no worse for it. */
+        const bool there = !stat(full, &info);
+        if (!there || S_ISREG(info.st_mode)) status = add_file(inputs, full, there ? &info : NULL);
         ade__free(full);
         if (status) break;
     }
@@ -102,6 +118,7 @@ ade_status ade__inputs_add(ade_inputs *inputs, const char *path) {
 static int compare(const void *a, const void *b) {
     const ade_input_file *x = a, *y = b;
     if (x->has_number != y->has_number) return x->has_number ? 1 : -1;
+    if (x->year != y->year) return x->year < y->year ? -1 : 1;
     if (x->has_number && x->number != y->number) return x->number < y->number ? -1 : 1;
     int order = strcmp(x->name, y->name);
     return order ? order : strcmp(x->path, y->path);
@@ -114,6 +131,7 @@ void ade__inputs_sort(ade_inputs *inputs) {
 uint64_t ade__inputs_bytes(const ade_inputs *inputs) {
     uint64_t bytes = 0;
     for (size_t i = 0; i < inputs->n; i++) {
+        if (inputs->files[i].done) continue;
         if (!inputs->files[i].sized) return 0;
         bytes += inputs->files[i].size;
     }

@@ -3,8 +3,8 @@
  *
  * Roots: PubmedArticleSet, MedlineCitationSet (before 2017), PubmedBookArticleSet. A record is a MedlineCitation or a
  * BookDocument; its PMID is its own child, never a cited one. Title: ArticleTitle (a book without one: BookTitle).
- * Sections: the AbstractText elements of Abstract. VernacularTitle, OtherAbstract and CopyrightInformation are left
- * out.
+ * Sections: the AbstractText elements of Abstract, then those of each OtherAbstract, marked as such. VernacularTitle
+ * and CopyrightInformation are left out.
  *
  * Text: all text nodes in order; runs of space, tab, CR, LF become one space, and those at both ends go. Other Unicode
  * spaces (no-break, thin) stay as they are: they are characters that offsets count. Inline markup is dropped, but
@@ -27,6 +27,9 @@ typedef struct ade_record_section {
     ade_text label;    /* white space as in texts; data is NULL where there is none */
     ade_text category; /* NlmCategory; data is NULL where there is none */
     ade_text text;     /* may be empty */
+    bool     other;    /* of an OtherAbstract; then */
+    ade_text language; /* its Language ("eng" where it says nothing) */
+    ade_text type;     /* and its Type */
 } ade_record_section;
 
 typedef struct ade_record {
@@ -39,6 +42,15 @@ typedef struct ade_record {
     ade_text                  title;        /* empty where there is none */
     const ade_record_section *sections;     /* (n_sections) */
     size_t                    n_sections;
+
+    /* What reviewers ask for; white space as in texts, no line feed in any. Empty (data "", size 0) where there is none. */
+    ade_text      date;         /* PubDate: "2016", "2016-05", "2016-05-31"; of a MedlineDate its first year */
+    ade_text      date_revised; /* DateRevised: "2016-05-31" */
+    ade_text      journal;      /* MedlineTA, else the journal's Title; of a book the BookTitle */
+    ade_text      doi;          /* ELocationID of EIdType doi, else ArticleId of IdType doi of the record itself */
+    ade_text_list languages, publication_types, chemicals; /* as in ade_screen_record */
+    ade_text_list mesh;         /* descriptor/qualifier/..; a star before each major topic */
+    bool          retracted, mesh_adverse_effects, mesh_chemically_induced; /* as in ade_screen_record */
 } ade_record;
 
 /* Receives a record; everything in it is valid during the call only. Another status than ADE_OK stops the parser,

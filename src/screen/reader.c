@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * See reader.h. One lock guards the two lists of chunks and the flag that ends the thread; a chunk in neither list
- * belongs to the side that took it. */
+ * See reader.h. One lock guards the queues, the list of free chunks and the flags; a chunk in none of the lists belongs
+ * to the thread that took it. */
 #include "reader.h"
 
 #include "alloc.h"
@@ -15,437 +15,334 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
-#define CHUNKS 6 /* 4 waiting, one on each side */
-#define CHUNK_TEXTS 2048
-#define CHUNK_BYTES (512 * 1024)
-#define CHUNK_ITEMS 16384            /* records that need no screening make items, too */
-#define KEPT_BYTES (4 * CHUNK_BYTES) /* a chunk that one huge part swelled beyond this is given back to the system */
+#define QUEUE 3 /* chunks of a file that may wait */
+#define AHEAD 2 /* files a thread may be ahead of the one that is handed out: small ones are read in no time */
+
+typedef struct job { /* a file */
+    ade_chunk *first, *last;
+    int        waiting;
+} job;
+
+typedef struct worker {
+    struct ade_reader *reader;
+    pthread_t          thread;
+    bool               started;
+    size_t             file;
+    ade_chunk         *chunk; /* being filled */
+    ade_sentences      sentences;
+    ade_input         *input;
+    bool               md5_checked;
+    bool               begun; /* a chunk of the file has been handed over, or is being filled */
+    uint64_t           records, bytes_xml;
+    double             began, waited; /* since `seconds` was last brought up to date */
+    ade_chunk         *spare;         /* for the report that there is no memory */
+} worker;
 
 struct ade_reader {
     ade_reader_options options;
     int                wake_fd; /* readable once the reader shall stop */
-    pthread_t          thread;
-    bool               started;
-    pid_t              owner; /* the process that has the thread */
+    pid_t              owner;   /* the process that has the threads */
+    worker            *workers;
 
-    pthread_mutex_t lock; /* guards the next five */
-    pthread_cond_t  filled_changed, free_changed;
-    ade_chunk      *filled[CHUNKS]; /* a ring */
-    size_t          first_filled, n_filled;
-    ade_chunk      *free_chunks[CHUNKS];
-    size_t          n_free;
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t  filled, room;
+    job            *jobs;         /* (files) */
+    size_t          next_to_read, next_to_hand_out;
+    ade_chunk      *free_chunks;
+    ade_chunk     **chunks; /* all there are */
+    size_t          n_chunks, chunks_capacity;
     bool            stopping;
-
-    ade_chunk chunks[CHUNKS];
-
-    /* The thread's own. */
-    ade_chunk    *chunk;        /* being filled */
-    uint64_t      chunk_number; /* chunks come round again, so their addresses do not tell them apart */
-    ade_seen      seen;
-    ade_sentences sentences;
-    ade_input    *input;
-    size_t        file;
-    uint64_t      records, bytes_before, bytes_xml;
-    double        began, waited;
+    double          seconds;
 };
 
-/* ---- Chunks, the thread's side ----------------------------------------------------------------------------------- */
+/* ---- Chunks, the threads' side ----------------------------------------------------------------------------------- */
 
-static ade_chunk *take_free(ade_reader *r) {
-    ade_chunk *chunk = NULL;
-    double     before = ade__seconds();
+static ade_status cancelled(void) { return ade__fail(ADE_CANCELLED, "the run was stopped"); }
+
+static ade_status new_chunk(ade_reader *r, ade_chunk **out) {
+    ade_chunk *chunk = ade__calloc(1, sizeof *chunk);
+    if (!chunk) return ADE_OUT_OF_MEMORY;
     pthread_mutex_lock(&r->lock);
-    while (!r->n_free && !r->stopping) pthread_cond_wait(&r->free_changed, &r->lock);
-    if (!r->stopping) chunk = r->free_chunks[--r->n_free];
+    int failed = ade__reserve(&r->chunks, &r->chunks_capacity, r->n_chunks + 1, sizeof(ade_chunk *));
+    if (!failed) r->chunks[r->n_chunks++] = chunk;
     pthread_mutex_unlock(&r->lock);
-    r->waited += ade__seconds() - before;
-    return chunk;
+    if (failed) {
+        ade__free(chunk);
+        return ADE_OUT_OF_MEMORY;
+    }
+    *out = chunk;
+    return ADE_OK;
 }
 
-static void hand_over(ade_reader *r) {
-    ade_chunk *chunk = r->chunk;
-    chunk->bytes_read = r->bytes_before + (r->input ? ade__input_bytes_read(r->input) : 0);
-    chunk->bytes_xml = r->bytes_xml;
-    chunk->seconds_read = ade__seconds() - r->began - r->waited;
+/* Makes sure that w->chunk is there, once the file's queue has room for it. */
+static ade_status need_chunk(worker *w) {
+    ade_reader *r = w->reader;
+    job        *j = &r->jobs[w->file];
+    if (w->chunk) return ADE_OK;
+    const double before = ade__seconds();
     pthread_mutex_lock(&r->lock);
-    r->filled[(r->first_filled + r->n_filled++) % CHUNKS] = chunk;
-    pthread_cond_signal(&r->filled_changed);
+    while (j->waiting >= QUEUE && !r->stopping) pthread_cond_wait(&r->room, &r->lock);
+    const bool stop = r->stopping;
+    ade_chunk *chunk = stop ? NULL : r->free_chunks;
+    if (chunk) r->free_chunks = chunk->next;
     pthread_mutex_unlock(&r->lock);
-    r->chunk = NULL;
-}
-
-/* Makes sure that r->chunk is there and has room. ADE_CANCELLED when the run is being stopped. */
-static ade_status need_chunk(ade_reader *r) {
-    if (r->chunk &&
-        (r->chunk->n_texts >= CHUNK_TEXTS || r->chunk->size >= CHUNK_BYTES || r->chunk->n_items >= CHUNK_ITEMS))
-        hand_over(r);
-    if (!r->chunk) {
-        r->chunk = take_free(r);
-        r->chunk_number++;
-    }
-    return r->chunk ? ADE_OK : ade__fail(ADE_CANCELLED, "the run was stopped");
-}
-
-static ade_status put(ade_chunk *chunk, const char *data, size_t size, size_t *at) {
-    if (size > SIZE_MAX - chunk->size || ade__reserve(&chunk->text, &chunk->capacity, chunk->size + size, 1))
-        return ADE_OUT_OF_MEMORY;
-    if (size) memcpy(chunk->text + chunk->size, data, size);
-    *at = chunk->size;
-    chunk->size += size;
+    w->waited += ade__seconds() - before;
+    if (stop) return cancelled();
+    if (!chunk) ADE_TRY(new_chunk(r, &chunk));
+    chunk->next = NULL;
+    chunk->file = w->file;
+    chunk->first = !w->begun;
+    w->begun = true;
+    w->chunk = chunk;
     return ADE_OK;
 }
 
-static ade_status add_item(ade_chunk *chunk, const ade_item *item) {
-    if (ade__reserve(&chunk->items, &chunk->items_capacity, chunk->n_items + 1, sizeof *chunk->items))
-        return ADE_OUT_OF_MEMORY;
-    chunk->items[chunk->n_items++] = *item;
-    return ADE_OK;
+/* Under the lock. */
+static void count_seconds(worker *w) {
+    const double now = ade__seconds();
+    w->reader->seconds += now - w->began - w->waited;
+    w->began = now;
+    w->waited = 0;
 }
 
-static ade_status add_part(ade_chunk *chunk, ade_chunk_part part, ade_text label, ade_text text, bool complete) {
-    part.labelled = label.data != NULL;
-    part.label_size = label.size;
-    ADE_TRY(put(chunk, label.data, label.size, &part.label));
-    part.complete = complete;
-    if (complete) {
-        part.text_size = text.size;
-        ADE_TRY(put(chunk, text.data, text.size, &part.text));
-    }
-    if (ade__reserve(&chunk->parts, &chunk->parts_capacity, chunk->n_parts + 1, sizeof *chunk->parts))
-        return ADE_OUT_OF_MEMORY;
-    chunk->parts[chunk->n_parts++] = part;
-    return ADE_OK;
+static void hand_over(worker *w) {
+    ade_reader *r = w->reader;
+    ade_chunk  *chunk = w->chunk;
+    job        *j = &r->jobs[w->file];
+    chunk->bytes_read = w->input ? ade__input_bytes_read(w->input) : 0;
+    chunk->bytes_xml = w->bytes_xml;
+    w->chunk = NULL;
+    pthread_mutex_lock(&r->lock);
+    if (j->last)
+        j->last->next = chunk;
+    else
+        j->first = chunk;
+    j->last = chunk;
+    j->waiting++;
+    count_seconds(w);
+    pthread_cond_signal(&r->filled);
+    pthread_mutex_unlock(&r->lock);
 }
 
-/* ---- Texts ------------------------------------------------------------------------------------------------------- */
-
-static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
-
-static bool same_ignoring_case(const char *a, const char *b, size_t size) {
-    for (size_t i = 0; i < size; i++)
-        if (lower(a[i]) != lower(b[i])) return false;
-    return true;
-}
-
-static bool has_alnum(const char *p, size_t size) {
-    for (size_t i = 0; i < size; i++) {
-        unsigned char c = (unsigned char)p[i];
-        if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) return true;
-        /* Beyond ASCII everything but signs: U+0080..BF, x and /, U+2000..2BFF, 3000..303F, emoji, special forms. */
-        const unsigned char next = i + 1 < size ? (unsigned char)p[i + 1] : 0;
-        switch (c) {
-        case 0xc2:
-            if (next == 0xb5 || next == 0xaa || next == 0xba) return true;
-            break;
-        case 0xc3:
-            if (next != 0x97 && next != 0xb7) return true;
-            break;
-        case 0xe2:
-            if (next >= 0xb0) return true;
-            break;
-        case 0xe3:
-            if (next != 0x80) return true;
-            break;
-        case 0xef:
-            if (next != 0xb8 && next != 0xb9 && next != 0xbb && next != 0xbf) return true;
-            break;
-        case 0xf0:
-            if (next != 0x9f) return true;
-            break;
-        default:
-            if (c > 0xc3) return true;
-        }
-    }
-    return false;
-}
-
-/* The label as the model gets it: without a colon of its own; size 0 when there is nothing to join. Not joined: labels
- * that say that there is none, and a label with which the text itself begins ("RESULTS - We", "Results: We"). */
-static ade_text label_for_model(ade_text label, ade_text text) {
-    static const char *const none[] = {"UNLABELLED", "UNLABELED", "UNASSIGNED"};
-    while (label.size && strchr(": .", label.data[label.size - 1])) label.size--;
-    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
-        if (label.size == strlen(none[i]) && same_ignoring_case(label.data, none[i], label.size)) label.size = 0;
-    if (label.size && text.size > label.size && same_ignoring_case(label.data, text.data, label.size)) {
-        size_t next = label.size;
-        while (next < text.size && text.data[next] == ' ') next++;
-        if (next < text.size &&
-            (strchr(":.-", text.data[next]) || (text.size - next >= 3 && !memcmp(text.data + next, "\xe2\x80", 2) &&
-                                                (text.data[next + 2] == '\x93' || text.data[next + 2] == '\x94'))))
-            label.size = 0;
-    }
-    return label;
-}
-
-static uint32_t count_chars(const char *p, size_t size) {
-    uint32_t n = 0;
-    for (size_t i = 0; i < size; i++) n += ((unsigned char)p[i] & 0xc0) != 0x80;
-    return n;
-}
-
-static ade_status split_part(ade_reader *r, ade_chunk_part part, ade_text label, ade_text text, int32_t *sentence) {
-    if (!text.size) return ADE_OK;
-    ADE_TRY(ade__sentences_split(text, &r->sentences));
-    ADE_TRY(need_chunk(r));
-    ADE_TRY(add_part(r->chunk, part, label, text, true));
-    ADE_TRY(add_item(r->chunk, &(ade_item){.kind = ADE_ITEM_PART, .part = (uint32_t)(r->chunk->n_parts - 1)}));
-    ade_text joined = r->options.section_labels && label.data ? label_for_model(label, text) : (ade_text){NULL, 0};
-    uint32_t chars = 0, counted = 0; /* code points before byte `counted` */
-    for (size_t i = 0; i < r->sentences.n; i++) {
-        const ade_span span = r->sentences.spans[i];
-        const uint64_t before = r->chunk_number;
-        ADE_TRY(need_chunk(r));
-        if (r->chunk_number != before) ADE_TRY(add_part(r->chunk, part, label, text, false));
-        ade_chunk     *chunk = r->chunk;
-        const uint32_t index = (uint32_t)(chunk->n_parts - 1);
-        ade_item       item = {.kind = ADE_ITEM_SENTENCE,
-                               .part = index,
-                               .slot = ADE_NO_SLOT,
-                               .sentence = (*sentence)++,
-                               .start = span.start,
-                               .end = span.end};
-        const size_t   size = span.end - span.start;
-        chars += count_chars(text.data + counted, span.start - counted);
-        item.start_char = chars;
-        chars += count_chars(text.data + span.start, size);
-        item.end_char = chars;
-        counted = span.end;
-        if (chunk->parts[index].complete)
-            item.text = chunk->parts[index].text + span.start;
-        else
-            ADE_TRY(put(chunk, text.data + span.start, size, &item.text));
-        item.model_text = item.text;
-        item.model_size = size;
-        if (has_alnum(text.data + span.start, size)) {
-            item.slot = chunk->n_texts++;
-            if (joined.size) {
-                size_t at;
-                ADE_TRY(put(chunk, joined.data, joined.size, &item.model_text));
-                ADE_TRY(put(chunk, ": ", 2, &at));
-                ADE_TRY(put(chunk, text.data + span.start, size, &at));
-                item.model_size = joined.size + 2 + size;
-                joined.size = 0; /* the section's first sentence only */
-            }
-        }
-        ADE_TRY(add_item(chunk, &item));
-    }
-    return ADE_OK;
-}
-
-/* ---- Records ----------------------------------------------------------------------------------------------------- */
-
-static ade_status count_sentences(ade_reader *r, const ade_record *record, uint64_t *n) {
-    ADE_TRY(ade__sentences_split(record->title, &r->sentences));
-    *n = r->sentences.n;
-    for (size_t i = 0; i < record->n_sections; i++) {
-        ADE_TRY(ade__sentences_split(record->sections[i].text, &r->sentences));
-        *n += r->sentences.n;
-    }
-    return ADE_OK;
-}
-
-static ade_status on_deleted(ade_reader *r, const ade_record *record) {
-    const ade_chunk_part part = {
-        .pmid = record->pmid, .version = record->version, .part = ADE_PART_DELETED, .file = r->file};
-    ade__seen_delete(&r->seen, record->pmid);
-    ADE_TRY(need_chunk(r));
-    ADE_TRY(add_part(r->chunk, part, (ade_text){NULL, 0}, (ade_text){NULL, 0}, true));
-    return add_item(r->chunk, &(ade_item){.kind = ADE_ITEM_DELETED, .part = (uint32_t)(r->chunk->n_parts - 1)});
-}
+/* ---- A file -------------------------------------------------------------------------------------------------------- */
 
 static ade_status on_record(void *user, const ade_record *record) {
-    ade_reader *r = user;
-    if (record->deleted) return on_deleted(r, record);
-    if (r->options.limit && r->records == r->options.limit) return ADE_END;
-    r->records++;
-
-    ade_novelty novelty;
-    ADE_TRY(ade__seen_note(&r->seen, record->pmid, record->version, ade__record_hash(record), &novelty));
-    ade_item item = {.kind = ADE_ITEM_RECORD, .novelty = (uint8_t)novelty, .without_abstract = 1};
-    for (size_t i = 0; i < record->n_sections; i++)
-        if (record->sections[i].text.size) item.without_abstract = 0;
-    item.without_text = item.without_abstract && !record->title.size;
-    const bool screened = novelty == ADE_NOVELTY_NEW || novelty == ADE_NOVELTY_REVISED;
-    if (!screened) ADE_TRY(count_sentences(r, record, &item.skipped));
-    ADE_TRY(need_chunk(r));
-    ADE_TRY(add_item(r->chunk, &item));
-    if (!screened) return ADE_OK;
-
-    ade_chunk_part part = {.pmid = record->pmid, .version = record->version, .part = ADE_PART_TITLE, .file = r->file};
-    int32_t        sentence = 0;
-    ADE_TRY(split_part(r, part, (ade_text){NULL, 0}, record->title, &sentence));
-    part.part = ADE_PART_ABSTRACT;
-    for (size_t i = 0; i < record->n_sections; i++) {
-        part.section_index = (int32_t)i;
-        ADE_TRY(split_part(r, part, record->sections[i].label, record->sections[i].text, &sentence));
+    worker *w = user;
+    ADE_TRY(need_chunk(w));
+    if (record->deleted) {
+        ADE_TRY(ade__chunk_add_deleted(w->chunk, record));
+    } else {
+        ADE_TRY(ade__chunk_add(w->chunk, record, &w->reader->options.rules, &w->sentences));
+        w->records++;
     }
+    if (ade__chunk_is_full(w->chunk)) hand_over(w);
     return ADE_OK;
 }
 
-/* ---- The thread -------------------------------------------------------------------------------------------------- */
+static ade_status read_file(worker *w) {
+    const ade_reader     *r = w->reader;
+    const ade_input_file *file = &r->options.inputs->files[w->file];
+    const char           *name = strcmp(file->path, "-") ? file->path : "standard input";
+    if (r->options.check_md5 && file->sized) ADE_TRY(ade__md5_check(file->path, r->wake_fd, &w->md5_checked));
+    ADE_TRY(ade__input_open(file->path, r->wake_fd, &w->input));
+    ADE_TRY(ade__input_want_md5(w->input));
+    return ade__medline_read(w->input, name, on_record, w, &w->bytes_xml);
+}
 
-static ade_status read_file(ade_reader *r) {
-    const ade_input_file *file = &r->options.inputs->files[r->file];
-    ade_status            status = ade__input_open(file->path, r->wake_fd, &r->input);
-    if (!status) {
-        const char *name = strcmp(file->path, "-") ? file->path : "standard input";
-        status = ade__medline_read(r->input, name, on_record, r, &r->bytes_xml);
+/* Hands over the file's last chunk, with the failure if it ended with one. */
+static void end_file(worker *w, ade_status status) {
+    const bool of_the_file = status == ADE_IO || status == ADE_BAD_INPUT;
+    char       text[sizeof w->chunk->fault_text] = "";
+    if (of_the_file && w->records && w->reader->options.parts_stand)
+        (void)ade__fail(status, "%s; the %llu records before that place were screened", ade_last_error(),
+                        (unsigned long long)w->records);
+    if (status) ade__copy_error(text, sizeof text);
+    ade_status no_chunk = need_chunk(w);
+    if (no_chunk == ADE_CANCELLED) return;
+    if (no_chunk) {
+        w->chunk = w->spare;
+        w->chunk->file = w->file;
+        w->chunk->first = !w->begun;
+        w->spare = NULL;
     }
-    return status;
+    w->chunk->last = true;
+    w->chunk->fault = status;
+    memcpy(w->chunk->fault_text, text, sizeof text);
+    w->chunk->md5_checked = w->md5_checked;
+    if (w->input) ade__input_md5(w->input, w->chunk->md5);
+    hand_over(w);
 }
 
-static void close_file(ade_reader *r) {
-    if (r->input) r->bytes_before += ade__input_bytes_read(r->input);
-    ade__input_close(r->input);
-    r->input = NULL;
+static void run_file(worker *w) {
+    ade_reader *r = w->reader;
+    w->begun = w->md5_checked = false;
+    w->records = w->bytes_xml = 0;
+    ade_status status = read_file(w);
+    if (status == ADE_CANCELLED) {
+        if (w->chunk) ade__reader_give_back(r, w->chunk);
+        w->chunk = NULL;
+    } else {
+        end_file(w, status);
+    }
+    ade__input_close(w->input);
+    w->input = NULL;
 }
 
-/* Hands a fault over in the place where it happened. No memory is asked for: it may be what is missing. */
-static void report(ade_reader *r, ade_status status) {
-    char text[sizeof r->chunk->fault_text];
-    ade__copy_error(text, sizeof text);
-    if (!r->chunk) r->chunk = take_free(r);
-    if (!r->chunk) return;
-    r->chunk->fault = status;
-    memcpy(r->chunk->fault_text, text, sizeof text);
-    hand_over(r);
+/* ---- The threads --------------------------------------------------------------------------------------------------- */
+
+/* The next file to read; n when there is none, or when the reader stops. */
+static size_t take_file(worker *w) {
+    ade_reader  *r = w->reader;
+    const size_t n = r->options.inputs->n, ahead = (size_t)r->options.threads * AHEAD;
+    size_t       file = n;
+    const double before = ade__seconds();
+    pthread_mutex_lock(&r->lock);
+    while (!r->stopping && r->next_to_read < n) {
+        if (r->options.inputs->files[r->next_to_read].done) {
+            r->next_to_read++;
+        } else if (r->next_to_read < r->next_to_hand_out + ahead) {
+            file = r->next_to_read++;
+            break;
+        } else {
+            pthread_cond_wait(&r->room, &r->lock);
+        }
+    }
+    pthread_mutex_unlock(&r->lock);
+    w->waited += ade__seconds() - before;
+    return file;
 }
 
 static void *run(void *argument) {
-    ade_reader *r = argument;
-    ade_status  status = ADE_OK;
-    r->began = ade__seconds();
-    for (r->file = 0; r->file < r->options.inputs->n; r->file++) {
-        if (r->options.limit && r->records == r->options.limit) break;
-        const uint64_t before = r->records;
-        status = read_file(r);
-        if (!status) status = need_chunk(r);
-        if (!status) status = add_item(r->chunk, &(ade_item){.kind = ADE_ITEM_FILE});
-        if (status == ADE_OK) {
-            close_file(r);
-            continue;
-        }
-        if (status == ADE_END) break; /* the limit */
-        if (status == ADE_CANCELLED) return NULL;
-        const bool of_the_file = status == ADE_IO || status == ADE_BAD_INPUT;
-        if (of_the_file && r->records > before) /* their rows stand, and nothing else tells them from a whole file's */
-            (void)ade__fail(status, "%s; the %llu records before that place were screened", ade_last_error(),
-                            (unsigned long long)(r->records - before));
-        report(r, status);
-        close_file(r);
-        if (!of_the_file || !r->options.keep_going) return NULL;
-    }
-    status = need_chunk(r);
-    if (!status) status = add_item(r->chunk, &(ade_item){.kind = ADE_ITEM_END});
-    if (status == ADE_CANCELLED) return NULL;
-    if (status)
-        report(r, status);
-    else
-        hand_over(r);
+    worker *w = argument;
+    w->began = ade__seconds();
+    while (w->spare && (w->file = take_file(w)) != w->reader->options.inputs->n) run_file(w);
     return NULL;
 }
 
-/* ---- The caller's side ------------------------------------------------------------------------------------------- */
+static ade_status start_threads(ade_reader *r) {
+    sigset_t all, old; /* the program's signal handlers run on its own threads */
+    int      code = 0;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    for (int i = 0; i < r->options.threads && !code; i++) {
+        worker *w = &r->workers[i];
+        w->reader = r;
+        if (new_chunk(r, &w->spare)) {
+            pthread_sigmask(SIG_SETMASK, &old, NULL);
+            return ADE_OUT_OF_MEMORY;
+        }
+        code = pthread_create(&w->thread, NULL, run, w);
+        w->started = code == 0;
+    }
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return code ? ade__fail(ADE_IO, "a reading thread cannot be started: %s", strerror(code)) : ADE_OK;
+}
 
 ade_status ade__reader_start(const ade_reader_options *options, ade_reader **out) {
     ade_reader *r = ade__calloc(1, sizeof *r);
     if (!r) return ADE_OUT_OF_MEMORY;
     r->options = *options;
     r->owner = getpid();
-    for (size_t i = 0; i < CHUNKS; i++) r->free_chunks[r->n_free++] = &r->chunks[i];
+    r->wake_fd = -1;
     pthread_mutex_init(&r->lock, NULL);
-    pthread_cond_init(&r->free_changed, NULL);
-    pthread_condattr_t steady; /* a change of the system's time must not stretch a wait */
-    pthread_condattr_init(&steady);
-    pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
-    pthread_cond_init(&r->filled_changed, &steady);
-    pthread_condattr_destroy(&steady);
-    r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (r->wake_fd < 0) {
-        ade_status status =
-            ade__fail(ADE_IO, "no descriptor can be had to wake the reading thread: %s", strerror(errno));
-        ade__reader_stop(r);
-        return status;
+    pthread_cond_init(&r->filled, NULL);
+    pthread_cond_init(&r->room, NULL);
+    ade_status status = ADE_OK;
+    r->workers = ade__calloc((size_t)options->threads, sizeof *r->workers);
+    r->jobs = ade__calloc(options->inputs->n, sizeof *r->jobs);
+    if (!r->workers || !r->jobs)
+        status = ADE_OUT_OF_MEMORY;
+    else if ((r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
+        status = ade__fail(ADE_IO, "no descriptor can be had to wake the reading threads: %s", strerror(errno));
+    if (!status) status = start_threads(r);
+    if (status) {
+        char text[512];
+        ade__copy_error(text, sizeof text);
+        ade__reader_free(r);
+        return ade__adopt_error(status, text);
     }
-    sigset_t all, old; /* the program's signal handlers run on its own threads */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int code = pthread_create(&r->thread, NULL, run, r);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (code) {
-        ade_status status = ade__fail(ADE_IO, "the reading thread cannot be started: %s", strerror(code));
-        ade__reader_stop(r);
-        return status;
-    }
-    r->started = true;
     *out = r;
     return ADE_OK;
 }
 
-ade_chunk *ade__reader_next(ade_reader *r, int milliseconds) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += (long)milliseconds * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    ade_chunk *chunk = NULL;
+/* ---- The other side ------------------------------------------------------------------------------------------------ */
+
+ade_chunk *ade__reader_next(ade_reader *r, bool wait, bool *end) {
+    const size_t n = r->options.inputs->n;
+    ade_chunk   *chunk = NULL;
     pthread_mutex_lock(&r->lock);
-    while (!r->n_filled)
-        if (pthread_cond_timedwait(&r->filled_changed, &r->lock, &until)) break;
-    if (r->n_filled) {
-        chunk = r->filled[r->first_filled];
-        r->first_filled = (r->first_filled + 1) % CHUNKS;
-        r->n_filled--;
+    for (;;) {
+        while (r->next_to_hand_out < n && r->options.inputs->files[r->next_to_hand_out].done) r->next_to_hand_out++;
+        *end = r->next_to_hand_out == n;
+        if (r->stopping || *end) break;
+        job *j = &r->jobs[r->next_to_hand_out];
+        chunk = j->first;
+        if (chunk) {
+            j->first = chunk->next;
+            if (!j->first) j->last = NULL;
+            j->waiting--;
+            if (chunk->last) r->next_to_hand_out++;
+            pthread_cond_broadcast(&r->room);
+            break;
+        }
+        if (!wait) break;
+        pthread_cond_wait(&r->filled, &r->lock);
     }
     pthread_mutex_unlock(&r->lock);
     return chunk;
 }
 
 void ade__reader_give_back(ade_reader *r, ade_chunk *chunk) {
-    if (chunk->capacity > KEPT_BYTES) {
-        ade__free(chunk->text);
-        chunk->text = NULL;
-        chunk->capacity = 0;
-    }
-    chunk->n_items = chunk->n_parts = chunk->size = 0;
-    chunk->n_texts = 0;
-    chunk->fault = ADE_OK;
+    ade__chunk_clear(chunk);
     pthread_mutex_lock(&r->lock);
-    r->free_chunks[r->n_free++] = chunk;
-    pthread_cond_signal(&r->free_changed);
+    chunk->next = r->free_chunks;
+    r->free_chunks = chunk;
     pthread_mutex_unlock(&r->lock);
 }
 
+double ade__reader_seconds(ade_reader *r) {
+    pthread_mutex_lock(&r->lock);
+    const double seconds = r->seconds;
+    pthread_mutex_unlock(&r->lock);
+    return seconds;
+}
+
 void ade__reader_stop(ade_reader *r) {
+    const uint64_t one = 1;
+    pthread_mutex_lock(&r->lock);
+    r->stopping = true;
+    pthread_cond_broadcast(&r->room);
+    pthread_cond_broadcast(&r->filled);
+    pthread_mutex_unlock(&r->lock);
+    while (r->wake_fd >= 0 && write(r->wake_fd, &one, sizeof one) < 0 && errno == EINTR) {
+    }
+}
+
+void ade__reader_free(ade_reader *r) {
     if (!r) return;
-    if (r->owner != getpid()) { /* after fork() the thread is not there, and what it was changing is in any state */
+    if (r->owner != getpid()) { /* after fork() the threads are not there, and what they were changing is in any state */
         close(r->wake_fd);
         return;
     }
-    if (r->started) {
-        pthread_mutex_lock(&r->lock);
-        r->stopping = true;
-        pthread_cond_signal(&r->free_changed);
-        pthread_mutex_unlock(&r->lock);
-        const uint64_t one = 1;
-        while (write(r->wake_fd, &one, sizeof one) < 0 && errno == EINTR) {
-        }
-        pthread_join(r->thread, NULL);
+    ade__reader_stop(r);
+    for (int i = 0; r->workers && i < r->options.threads; i++) {
+        worker *w = &r->workers[i];
+        if (w->started) pthread_join(w->thread, NULL);
+        ade__input_close(w->input);
+        ade__sentences_free(&w->sentences);
     }
     if (r->wake_fd >= 0) close(r->wake_fd);
-    pthread_cond_destroy(&r->filled_changed);
-    pthread_cond_destroy(&r->free_changed);
+    pthread_cond_destroy(&r->filled);
+    pthread_cond_destroy(&r->room);
     pthread_mutex_destroy(&r->lock);
-    ade__input_close(r->input);
-    ade__seen_free(&r->seen);
-    ade__sentences_free(&r->sentences);
-    for (size_t i = 0; i < CHUNKS; i++) {
-        ade__free(r->chunks[i].items);
-        ade__free(r->chunks[i].parts);
-        ade__free(r->chunks[i].text);
+    for (size_t i = 0; i < r->n_chunks; i++) {
+        ade__chunk_free(r->chunks[i]);
+        ade__free(r->chunks[i]);
     }
+    ade__free(r->chunks);
+    ade__free(r->workers);
+    ade__free(r->jobs);
     ade__free(r);
 }

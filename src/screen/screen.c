@@ -1,95 +1,131 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The caller's side of a run: takes chunks from the reader, classifies each as a whole, and walks its items. */
+ * A run's life: opening it and its store, starting its threads, confirming, ending. delivery.c makes its rows. */
 #include "screen.h"
 
 #include "abi_struct.h"
 #include "alloc.h"
-#include "inputs.h"
-#include "log.h"
 #include "model.h"
-#include "reader.h"
+#include "screen_run.h"
 #include "session.h"
 #include "status.h"
 #include "threads.h"
+#include "version.h"
 
 #include <math.h>
-#include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#define WAIT_MILLISECONDS 50 /* the progress callback is promised ten times a second */
+#define MOST_READERS 16
+#define CPU_READERS 2 /* a processor classifies slower than it reads; more would only take memory */
 
-struct ade_screen {
-    ade_session    *session;
-    int32_t         n_labels;
-    double          threshold;
-    bool            all, section_labels, keep_going;
-    uint64_t        limit;
-    ade_part_fn     parts;
-    void           *parts_user;
-    ade_progress_fn progress;
-    void           *progress_user;
-    ade_log         log;
-    bool            cancelled; /* the callback asked for it */
-    atomic_flag     busy;      /* catches two threads in one screen, and its own callbacks */
-    pid_t           owner;     /* the process that has the threads */
+/* Rules that decide which texts a model gets of a record, and where they begin and end: a change of the splitter, of the
+ * reader's texts or of the hash changes this number, because a store made by others does not fit any more. */
+#define TEXT_RULES "2"
 
-    ade_inputs  inputs;
-    uint64_t    bytes_total;
-    ade_reader *reader; /* NULL before the first and after the last row */
-    bool        started;
-    ade_status  over; /* what every further call returns, with its text */
-    char        over_text[2048];
-    double      began, ended;
+/* ---- Opening ------------------------------------------------------------------------------------------------------- */
 
-    ade_chunk  *chunk; /* being walked */
-    size_t      item;  /* the next one */
-    ade_text   *texts; /* (slots) */
-    ade_result *results;
-    float      *logits, *probabilities; /* (slots, n_labels) */
-    size_t      texts_capacity, results_capacity, logits_capacity, probabilities_capacity;
-
-    ade_screen_stats stats;
-};
-
-/* The session asks while it classifies; the run asks while it waits. Both report bytes of input. */
-static int report_progress(void *user, uint64_t done, uint64_t total) {
+/* The session asks while it classifies, on its own thread; the caller is asked on his. */
+static int is_cancelled(void *user, uint64_t done, uint64_t total) {
     ade_screen *s = user;
     (void)done, (void)total;
-    if (!s->cancelled && s->progress && s->progress(s->progress_user, s->stats.bytes_read, s->bytes_total))
-        s->cancelled = true;
-    return s->cancelled;
+    return atomic_load(&s->cancelled);
+}
+
+static const char *precision_name(int precision) {
+    switch ((ade_precision)precision) {
+    case ADE_PRECISION_F32: return "f32";
+    case ADE_PRECISION_BF16: return "bf16";
+    case ADE_PRECISION_F16: return "f16";
+    default: return "none";
+    }
+}
+
+/* The numbers as they are read back exactly. */
+static ade_status open_store(ade_screen *s, const ade_session_options *session) {
+    char             hash[65] = "", threshold[40], length[16], threads[16];
+    ade_session_info info = ADE_SESSION_INFO_INIT;
+    if (s->session) {
+        ADE_TRY(ade__model_hash(s->model, hash));
+        ADE_TRY(ade__session_get_info(s->session, &info));
+    }
+    (void)snprintf(threshold, sizeof threshold, "%.9g", s->threshold);
+    (void)snprintf(length, sizeof length, "%d", (int)info.max_length);
+    (void)snprintf(threads, sizeof threads, "%d", (int)info.threads);
+    static const char *const others[] = {"none", "english", "all"};
+    const ade_state_setting  settings[] = {
+         {"model", hash},
+         {"positive label", s->session ? s->model->config.labels[s->model->config.positive_label] : ""},
+         {"threshold", threshold},
+         {"precision", precision_name(info.precision)},
+         {"max length", length},
+         {"section labels", s->options.no_section_label ? "not joined" : "joined"},
+         {"other abstracts", others[s->options.other_abstracts]},
+         {"special tokens", session->split_special_tokens ? "split" : "kept"},
+         {"texts", s->options.no_store_text ? "not kept" : "kept"},
+         {"text rules", TEXT_RULES},
+    };
+    const ade_state_setting facts[] = {
+        {"version", ADE_VERSION_TEXT}, {"model name", s->session ? s->model->name : ""},
+        {"device", info.device_name}, {"instruction set", info.instruction_set},
+        {"threads", threads},
+    };
+    const ade_state_options options = {.settings = settings,
+                                       .n_settings = s->options.dry_run ? 0 : sizeof settings / sizeof *settings,
+                                       .facts = facts,
+                                       .n_facts = sizeof facts / sizeof *facts,
+                                       .read_only = s->options.dry_run != 0};
+    return ade__state_open(s->options.store, &options, &s->state);
+}
+
+static ade_status check_options(const ade_model *model, const ade_screen_options *options) {
+    if (isnan(options->threshold))
+        return ade__fail(ADE_INVALID_ARGUMENT, "the threshold of a screening run is not a number");
+    if (options->other_abstracts < ADE_OTHER_ABSTRACTS_NONE || options->other_abstracts > ADE_OTHER_ABSTRACTS_ALL)
+        return ade__fail(ADE_INVALID_ARGUMENT, "other_abstracts is %d, none of ade_other_abstracts' values",
+                         (int)options->other_abstracts);
+    if (!model && !options->dry_run)
+        return ade__fail(ADE_INVALID_ARGUMENT, "a screening run without a model is possible as a dry run only");
+    return ADE_OK;
+}
+
+static ade_status open_parts(ade_screen *s, ade_session_options *session) {
+    session->progress = is_cancelled;
+    session->progress_user = s;
+    if (!s->options.dry_run) {
+        ADE_TRY(ade__session_open(s->model, session, &s->session));
+        s->n_labels = s->model->config.n_labels;
+        s->regression = s->model->config.problem == ADE_PROBLEM_REGRESSION;
+    }
+    return s->options.store ? open_store(s, session) : ADE_OK;
 }
 
 ade_status ade__screen_open(ade_model *model, const ade_screen_options *options, ade_screen **out) {
     const ade_screen_options defaults = ADE_SCREEN_OPTIONS_INIT;
     ade_session_options      session = ADE_SESSION_OPTIONS_INIT;
     if (!options) options = &defaults;
-    if (isnan(options->threshold))
-        return ade__fail(ADE_INVALID_ARGUMENT, "the threshold of a screening run is not a number");
+    ADE_TRY(check_options(model, options));
     if (options->session) ADE_TRY(ade__options_in(&session, sizeof session, options->session, "ade_session_options"));
     session.struct_size = (uint32_t)sizeof session;
     ade_screen *s = ade__calloc(1, sizeof *s);
     if (!s) return ADE_OUT_OF_MEMORY;
     atomic_flag_clear(&s->busy);
     s->owner = getpid();
-    s->n_labels = model->config.n_labels;
+    s->model = model;
+    s->options = *options;
     s->threshold = options->threshold < 0 ? 0.5 : (double)(float)options->threshold; /* a score, copied, reaches itself */
-    s->all = options->all != 0;
-    s->section_labels = !options->no_section_label;
-    s->keep_going = options->keep_going != 0;
-    s->limit = options->limit;
-    s->parts = options->parts;
-    s->parts_user = options->parts_user;
     s->progress = session.progress;
     s->progress_user = session.progress_user;
     s->log = (ade_log){session.log, session.log_user};
-    session.progress = report_progress;
-    session.progress_user = s;
-    ade_status status = ade__session_open(model, &session, &s->session);
+    s->threads = session.threads > 0 ? session.threads : ade__cpu_count();
+    ade_status status = open_parts(s, &session);
+    s->options.session = NULL; /* the caller's, not kept */
+    s->options.store = NULL;
     if (status) {
-        ade__free(s);
-        return status;
+        char text[sizeof s->over_text];
+        ade__copy_error(text, sizeof text);
+        ade__screen_close(s);
+        return ade__adopt_error(status, text);
     }
     *out = s;
     return ADE_OK;
@@ -106,155 +142,89 @@ ade_status ade__screen_add(ade_screen *s, const char *path) {
     return ADE_OK;
 }
 
-/* Ends the run with the status and text that were just set. */
-static ade_status end_run(ade_screen *s, ade_status status) {
-    ade__copy_error(s->over_text, sizeof s->over_text);
-    s->over = status;
-    s->chunk = NULL;
-    ade__reader_stop(s->reader);
-    s->reader = NULL;
-    if (s->started) s->ended = ade__seconds();
-    return status;
+/* ---- Starting and ending ------------------------------------------------------------------------------------------- */
+
+/* Asks the store about each file. The MD5 sum is computed only where name and size agree and the time does not: a copy. */
+static ade_status find_done_files(ade_screen *s) {
+    if (!s->state || !s->inputs.n) return ADE_OK;
+    s->done = ade__calloc(s->inputs.n, sizeof *s->done);
+    if (!s->done) return ADE_OUT_OF_MEMORY;
+    for (size_t i = 0; i < s->inputs.n; i++) {
+        ade_input_file *file = &s->inputs.files[i];
+        bool            need_md5 = false;
+        char            md5[ADE_MD5_TEXT];
+        if (!file->sized) continue;
+        ADE_TRY(ade__state_file_done(s->state, file->name, file->size, file->mtime, NULL, &file->done, &need_md5,
+                                     &s->done[i]));
+        if (file->done || !need_md5) continue;
+        if (ade__screen_cancelled(s)) return ade__fail(ADE_CANCELLED, "the run was stopped by the progress callback");
+        if (ade__md5_of_file(file->path, -1, md5)) continue; /* the reader will say why */
+        ADE_TRY(ade__state_file_done(s->state, file->name, file->size, file->mtime, md5, &file->done, NULL, &s->done[i]));
+    }
+    return ADE_OK;
 }
 
-static ade_status cancel(ade_screen *s) {
-    return end_run(s, ade__fail(ADE_CANCELLED, "the run was stopped by the progress callback"));
+static int reader_threads(const ade_screen *s) {
+    int              n = s->threads < MOST_READERS ? s->threads : MOST_READERS;
+    ade_session_info info = ADE_SESSION_INFO_INIT;
+    if (s->session && (ade__session_get_info(s->session, &info) || info.device == ADE_DEVICE_CPU) && n > CPU_READERS)
+        n = CPU_READERS;
+    if (s->options.limit || !s->inputs.n) n = 1; /* what lies behind the limit need not be read */
+    return (size_t)n < s->inputs.n ? n : s->inputs.n ? (int)s->inputs.n : 1;
 }
 
 static ade_status start(ade_screen *s) {
     s->started = true;
     s->began = ade__seconds();
     ade__inputs_sort(&s->inputs);
+    ADE_TRY(find_done_files(s));
     s->bytes_total = ade__inputs_bytes(&s->inputs);
-    const ade_reader_options options = {
-        .inputs = &s->inputs, .section_labels = s->section_labels, .keep_going = s->keep_going, .limit = s->limit};
-    return ade__reader_start(&options, &s->reader);
+    ADE_TRY(ade__known_new(s->state, &s->known));
+    const ade_reader_options reading = {
+        .inputs = &s->inputs,
+        .rules = {.section_labels = !s->options.no_section_label, .other_abstracts = s->options.other_abstracts},
+        .check_md5 = !s->options.no_md5,
+        .parts_stand = !s->state,
+        .threads = reader_threads(s)};
+    ADE_TRY(ade__reader_start(&reading, &s->reader));
+    const ade_classifier_options classifying = {.session = s->session,
+                                                .n_labels = (size_t)s->n_labels,
+                                                .reader = s->reader,
+                                                .known = s->known,
+                                                .inputs = &s->inputs,
+                                                .limit = s->options.limit,
+                                                .whole_files = s->state != NULL};
+    return ade__classifier_start(&classifying, &s->classifier);
 }
 
-static ade_status classify(ade_screen *s) {
-    const ade_chunk *chunk = s->chunk;
-    const size_t     n = chunk->n_texts;
-    if (!n) return ADE_OK;
-    const size_t values = n * (size_t)s->n_labels;
-    if (ade__reserve(&s->texts, &s->texts_capacity, n, sizeof *s->texts) ||
-        ade__reserve(&s->results, &s->results_capacity, n, sizeof *s->results) ||
-        ade__reserve(&s->logits, &s->logits_capacity, values, sizeof *s->logits) ||
-        ade__reserve(&s->probabilities, &s->probabilities_capacity, values, sizeof *s->probabilities))
-        return ADE_OUT_OF_MEMORY;
-    for (size_t i = 0; i < chunk->n_items; i++) {
-        const ade_item *item = &chunk->items[i];
-        if (item->kind == ADE_ITEM_SENTENCE && item->slot != ADE_NO_SLOT)
-            s->texts[item->slot] = (ade_text){chunk->text + item->model_text, item->model_size};
-    }
-    double     before = ade__seconds();
-    ade_status status = ade__session_classify(s->session, s->texts, n, s->results, s->logits, s->probabilities);
-    s->stats.seconds_classify += ade__seconds() - before;
-    return status;
+static void read_clocks(const ade_screen *s, ade_screen_stats *stats) {
+    double working = 0, starved = 0;
+    if (!s->classifier) return;
+    ade__classifier_seconds(s->classifier, &working, &starved);
+    stats->seconds_read = ade__reader_seconds(s->reader);
+    stats->seconds_classify = s->session ? working : 0;
+    stats->seconds_starved = s->session ? starved : 0;
 }
 
-/* Fetches and classifies the next chunk. */
-static ade_status next_chunk(ade_screen *s) {
-    if (report_progress(s, 0, 0)) return ADE_CANCELLED;
-    while (!(s->chunk = ade__reader_next(s->reader, WAIT_MILLISECONDS)))
-        if (report_progress(s, 0, 0)) return ADE_CANCELLED;
-    s->item = 0;
-    return classify(s);
+static void stop_threads(ade_screen *s) {
+    atomic_store(&s->cancelled, 1);
+    read_clocks(s, &s->stats);
+    if (s->owner == getpid() && s->reader) ade__reader_stop(s->reader);
+    ade__classifier_free(s->classifier);
+    ade__reader_free(s->reader);
+    s->classifier = NULL;
+    s->reader = NULL;
+    s->window = NULL;
 }
 
-/* The chunk's items are all walked; what it says of the whole run holds now. */
-static ade_status finish_chunk(ade_screen *s) {
-    ade_chunk *chunk = s->chunk;
-    s->stats.bytes_read = chunk->bytes_read;
-    s->stats.bytes_xml = chunk->bytes_xml;
-    s->stats.seconds_read = chunk->seconds_read;
-    ade_status status = chunk->fault;
-    if (status) {
-        const bool of_the_file = status == ADE_IO || status == ADE_BAD_INPUT;
-        (void)ade__adopt_error(status, chunk->fault_text);
-        if (of_the_file) s->stats.files_failed++;
-        if (of_the_file && s->keep_going) {
-            ade__log(&s->log, ADE_LOG_WARNING, "%s", chunk->fault_text);
-            status = ADE_OK;
-        }
-    }
-    s->chunk = NULL;
-    ade__reader_give_back(s->reader, chunk);
-    return status;
-}
-
-static ade_text section_of(const ade_screen *s, const ade_chunk_part *part) {
-    return part->labelled ? (ade_text){s->chunk->text + part->label, part->label_size} : (ade_text){NULL, 0};
-}
-
-static void show_part(const ade_screen *s, const ade_chunk_part *part) {
-    if (!s->parts) return;
-    const ade_screen_part shown = {.struct_size = sizeof(ade_screen_part),
-                                   .pmid = part->pmid,
-                                   .version = part->version,
-                                   .part = part->part,
-                                   .section_index = part->section_index,
-                                   .section = section_of(s, part),
-                                   .text = {s->chunk->text + part->text, part->text_size},
-                                   .source = s->inputs.files[part->file].name};
-    s->parts(s->parts_user, &shown);
-}
-
-static void count_record(ade_screen_stats *stats, const ade_item *item) {
-    stats->citations++;
-    stats->sentences += item->skipped;
-    stats->skipped += item->skipped;
-    switch ((ade_novelty)item->novelty) {
-    case ADE_NOVELTY_NEW: stats->new_citations++; break;
-    case ADE_NOVELTY_REVISED: stats->revised++; break;
-    case ADE_NOVELTY_UNCHANGED: stats->unchanged++; return;
-    case ADE_NOVELTY_SUPERSEDED: stats->superseded++; return;
-    }
-    stats->without_abstract += item->without_abstract;
-    stats->without_text += item->without_text;
-}
-
-/* Fills the row from where it comes from; the rest of it is zero. */
-static void begin_row(ade_screen *s, const ade_chunk_part *part, ade_screen_row *row) {
-    const uint32_t size = row->struct_size;
-    *row = (ade_screen_row){.struct_size = size,
-                            .part = part->part,
-                            .pmid = part->pmid,
-                            .version = part->version,
-                            .section = section_of(s, part),
-                            .source = s->inputs.files[part->file].name};
-    s->stats.rows++;
-}
-
-/* Counts a sentence; true when it gives a row. */
-static bool take_sentence(ade_screen *s, const ade_item *item, ade_screen_row *row) {
-    s->stats.sentences++;
-    if (item->slot == ADE_NO_SLOT) {
-        s->stats.skipped++;
-        return false;
-    }
-    const ade_result *result = &s->results[item->slot];
-    const bool        hit = (double)result->score >= s->threshold;
-    s->stats.screened++;
-    s->stats.hits += hit;
-    s->stats.tokens += (uint64_t)result->tokens;
-    s->stats.unknown_tokens += (uint64_t)result->unknown;
-    s->stats.truncated_texts += result->truncated != 0;
-    s->stats.replaced += (uint64_t)result->replaced;
-    /* A value that is no number is no hit, but is shown: a broken model must not look like a file without hits. */
-    if (!hit && !s->all && isfinite(result->score)) return false;
-    begin_row(s, &s->chunk->parts[item->part], row);
-    const size_t values = item->slot * (size_t)s->n_labels;
-    row->sentence = item->sentence;
-    row->text = (ade_text){s->chunk->text + item->text, item->end - item->start};
-    row->start = item->start;
-    row->end = item->end;
-    row->start_char = item->start_char;
-    row->end_char = item->end_char;
-    row->result = *result;
-    row->hit = hit;
-    row->logits = s->logits + values;
-    row->probabilities = s->probabilities + values;
-    return true;
+/* Ends the run with the status and text that were just set. */
+static ade_status end_run(ade_screen *s, ade_status status) {
+    ade__copy_error(s->over_text, sizeof s->over_text);
+    s->over = status;
+    if (status == ADE_END) (void)ade__screen_cancelled(s); /* all bytes; too late to stop anything */
+    stop_threads(s);
+    s->ended = ade__seconds();
+    return ade__adopt_error(status, s->over_text);
 }
 
 static ade_status next_row(ade_screen *s, ade_screen_row *row) {
@@ -263,70 +233,153 @@ static ade_status next_row(ade_screen *s, ade_screen_row *row) {
         return ade__fail(ADE_INVALID_ARGUMENT, "this screen was opened before fork(), and its threads stayed in the "
                                                "parent process; open a screen in this one");
     ade_status status = s->started ? ADE_OK : start(s);
-    while (!status) {
-        if (!s->chunk) {
-            status = next_chunk(s);
-            continue;
-        }
-        if (s->item == s->chunk->n_items) {
-            status = finish_chunk(s);
-            continue;
-        }
-        const ade_item *item = &s->chunk->items[s->item++];
-        switch ((ade_item_kind)item->kind) {
-        case ADE_ITEM_RECORD: count_record(&s->stats, item); break;
-        case ADE_ITEM_PART: show_part(s, &s->chunk->parts[item->part]); break;
-        case ADE_ITEM_SENTENCE:
-            if (take_sentence(s, item, row)) return ADE_OK;
-            break;
-        case ADE_ITEM_DELETED:
-            s->stats.deleted++;
-            begin_row(s, &s->chunk->parts[item->part], row);
-            return ADE_OK;
-        case ADE_ITEM_FILE: s->stats.files_done++; break;
-        case ADE_ITEM_END:
-            (void)finish_chunk(s);          /* it has no fault */
-            (void)report_progress(s, 0, 0); /* all bytes; too late to stop anything */
-            return end_run(s, ade__fail(ADE_END, "all files have been read"));
-        }
-    }
-    return status == ADE_CANCELLED ? cancel(s) : end_run(s, status);
+    if (!status) status = ade__deliver(s, row);
+    return status ? end_run(s, status) : ADE_OK;
 }
 
-ade_status ade__screen_next(ade_screen *s, ade_screen_row *row) {
+static ade_status enter(ade_screen *s) {
     if (atomic_flag_test_and_set(&s->busy))
         return ade__fail(ADE_BUSY, "this screen is in use by another thread or by its own callback; fetch rows in one "
                                    "place");
+    return ADE_OK;
+}
+
+ade_status ade__screen_next(ade_screen *s, ade_screen_row *row) {
+    ADE_TRY(enter(s));
     ade_status status = next_row(s, row);
     atomic_flag_clear(&s->busy);
     return status;
 }
 
-ade_status ade__screen_confirm(ade_screen *s) {
+void ade__screen_close(ade_screen *s) {
+    if (!s) return;
+    stop_threads(s);
+    ade__known_free(s->known);
+    ade__state_close(s->state);
+    ade__session_close(s->session);
+    ade__outcomes_free(&s->outcomes);
+    for (size_t i = 0; i < s->n_pending; i++) ade__outcomes_free(&s->pending[i].outcomes);
+    ade__free(s->pending);
+    ade__free(s->done);
+    ade__free(s->note);
+    ade__free(s->scores);
+    ade__inputs_free(&s->inputs);
+    ade__free(s);
+}
+
+/* ---- Confirming ---------------------------------------------------------------------------------------------------- */
+
+static ade_state_file file_for_store(const ade_screen *s, const ade_pending_file *p) {
+    const ade_input_file  *file = &s->inputs.files[p->file];
+    const ade_screen_file *counts = &p->counts;
+    return (ade_state_file){.name = file->name,
+                            .path = file->path,
+                            .numbered = file->of_nlm,
+                            .year = file->of_nlm ? file->year : 0,
+                            .number = file->of_nlm ? file->number : 0,
+                            .size = file->sized ? file->size : counts->bytes,
+                            .mtime = file->mtime,
+                            .md5 = p->md5,
+                            .bytes_xml = counts->bytes_xml,
+                            .citations = counts->citations,
+                            .new_citations = counts->new_citations,
+                            .revised = counts->revised,
+                            .unchanged = counts->unchanged,
+                            .superseded = counts->superseded,
+                            .deleted = counts->deleted,
+                            .sentences = counts->sentences,
+                            .screened = counts->screened,
+                            .hits = counts->hits,
+                            .rows = counts->rows,
+                            .tokens = counts->tokens};
+}
+
+static ade_status store_file(ade_screen *s, const ade_pending_file *p) {
+    const ade_state_file file = file_for_store(s, p);
+    ADE_TRY(ade__state_begin_file(s->state, &file));
+    ade_status status = ade__outcomes_store(&p->outcomes, s->state);
+    if (!status) status = ade__state_commit(s->state, &file, s->note);
+    if (status) {
+        char text[2048];
+        ade__copy_error(text, sizeof text);
+        ade__state_rollback(s->state);
+        return ade__adopt_error(status, text);
+    }
+    return ADE_OK;
+}
+
+static ade_status finish_store(ade_screen *s) {
+    const ade_screen_stats *t = &s->stats;
+    char                    summary[1024];
+#define U(x) (unsigned long long)(x)
+    (void)snprintf(summary, sizeof summary,
+                   "{\"files_done\":%llu,\"files_failed\":%llu,\"files_skipped\":%llu,\"citations\":%llu,\"new\":%llu,"
+                   "\"revised\":%llu,\"unchanged\":%llu,\"superseded\":%llu,\"deleted\":%llu,\"sentences\":%llu,"
+                   "\"screened\":%llu,\"skipped\":%llu,\"hits\":%llu,\"documents\":%llu,\"tokens\":%llu}",
+                   U(t->files_done), U(t->files_failed), U(t->files_skipped), U(t->citations), U(t->new_citations),
+                   U(t->revised), U(t->unchanged), U(t->superseded), U(t->deleted), U(t->sentences), U(t->screened),
+                   U(t->skipped), U(t->hits), U(t->documents), U(t->tokens));
+#undef U
+    ADE_TRY(ade__state_finish(s->state, summary));
+    s->finished = true;
+    return ADE_OK;
+}
+
+static ade_status confirm(ade_screen *s) {
+    if (s->owner != getpid())
+        return ade__fail(ADE_INVALID_ARGUMENT, "this screen was opened before fork(); only the parent process can "
+                                               "confirm its rows");
+    if (s->state && !s->options.dry_run) {
+        size_t     stored = 0;
+        ade_status status = ADE_OK;
+        while (stored < s->n_pending && !(status = store_file(s, &s->pending[stored]))) {
+            ade__outcomes_free(&s->pending[stored++].outcomes);
+            ade__known_confirmed(s->known);
+        }
+        s->n_pending -= stored;
+        if (stored) memmove(s->pending, s->pending + stored, s->n_pending * sizeof *s->pending);
+        if (status) return status;
+        if (s->over == ADE_END && !s->finished) ADE_TRY(finish_store(s));
+    }
     s->stats.confirmed = s->stats.rows;
     return ADE_OK;
 }
+
+ade_status ade__screen_confirm(ade_screen *s) {
+    ADE_TRY(enter(s));
+    ade_status status = confirm(s);
+    atomic_flag_clear(&s->busy);
+    return status;
+}
+
+ade_status ade__screen_set_note(ade_screen *s, const char *note) {
+    char *copy = ade__strdup(note);
+    if (!copy) return ADE_OUT_OF_MEMORY;
+    ade__free(s->note);
+    s->note = copy;
+    return ADE_OK;
+}
+
+const char *ade__screen_get_note(const ade_screen *s) { return s->state ? ade__state_note(s->state) : NULL; }
+
+/* ---- Questions ----------------------------------------------------------------------------------------------------- */
 
 ade_status ade__screen_get_stats(const ade_screen *s, ade_screen_stats *stats) {
     const uint32_t size = stats->struct_size;
     *stats = s->stats;
     stats->struct_size = size;
+    if (s->owner == getpid()) read_clocks(s, stats);
     if (s->started) stats->seconds_total = (s->ended > 0 ? s->ended : ade__seconds()) - s->began;
     return ADE_OK;
 }
 
-ade_status ade__screen_get_session_info(const ade_screen *s, ade_session_info *info) {
-    return ade__session_get_info(s->session, info);
+ade_status ade__screen_get_file(const ade_screen *s, ade_screen_file *file) {
+    if (!s->any_row) return ade__fail(ADE_INVALID_ARGUMENT, "no row has been fetched yet, so there is no file to tell of");
+    *file = s->shown;
+    return ADE_OK;
 }
 
-void ade__screen_close(ade_screen *s) {
-    if (!s) return;
-    ade__reader_stop(s->reader);
-    ade__session_close(s->session);
-    ade__inputs_free(&s->inputs);
-    ade__free(s->texts);
-    ade__free(s->results);
-    ade__free(s->logits);
-    ade__free(s->probabilities);
-    ade__free(s);
+ade_status ade__screen_get_session_info(const ade_screen *s, ade_session_info *info) {
+    if (!s->session) return ade__fail(ADE_INVALID_ARGUMENT, "a dry run has no session");
+    return ade__session_get_info(s->session, info);
 }

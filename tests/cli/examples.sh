@@ -7,7 +7,7 @@ mkdir medline
 cp "$DATA/medline/pubmed2.xml" "$DATA/medline/pubmed1.xml" medline
 gzip -c "$DATA/medline/pubmed2.xml" >medline.xml.gz
 ln -s "$MODEL" biobert
-for command in screen classify tokenize info; do
+for command in screen classify tokenize export info; do
     adesieve "$command" --help | sed -n '/^examples:/,/^exit status:/s/^    \(.*adesieve .*\)/\1/p'
 done >examples
 wc -l <examples

@@ -4,7 +4,7 @@
 adesieve --help >a
 adesieve -h | cmp - a
 adesieve help | cmp - a
-for command in screen classify tokenize info; do
+for command in screen classify tokenize export info; do
     grep -q "^  $command " a
     adesieve "$command" --help >b
     adesieve "$command" -qh not-read | cmp - b
@@ -12,7 +12,7 @@ for command in screen classify tokenize info; do
     grep -q '^exit status:' b
     adesieve "$command" --version
 done
-grep -Eq '^  (spans|evaluate|calibrate|export) ' a && echo "offers what is not there"
+grep -Eq '^  (spans|evaluate|calibrate) ' a && echo "offers what is not there"
 adesieve --version
 # Where a GPU comes in, and in which order files are read.
 adesieve classify --help | tr -s ' \n' ' ' >flat

@@ -13,7 +13,7 @@ kill $holder
 # In the middle of the work, not of a wait:
 for i in 1 2 3 4; do cat "$DATA/test.csv"; done | grep -v '^text,' | cut -c1-400 >many.txt
 try -s INT 1 adesieve classify -o work/out many.txt
-try -s INT 1 adesieve screen -o work/out --parts work/parts --stats work/stats "$DATA/medline"
+try -s INT 1 adesieve screen -q -o work/out --parts work/parts --stats work/stats "$DATA/medline"
 ls -A work
 # A signal that comes twice at once is one wish, and the run still cleans up; so does one sent to the whole group.
 adesieve tokenize -q -o work/out many.txt many.txt many.txt many.txt many.txt many.txt many.txt many.txt &

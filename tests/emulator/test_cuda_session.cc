@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Whole sessions on the emulated GPU, through the public interface: the way of batches through the ring of slots, what
- * a warm call may not do, faults at every call of the runtime, short memory, cancelling, two sessions at once.
+ * Whole sessions on the emulated GPU: the way of batches through the ring of slots, windows that overlap, what a warm
+ * call may not do, faults at every call of the runtime, short memory, cancelling, two sessions at once.
  * Usage: test_cuda_session MODEL    a small one, with ADESIEVE_CUDA_PLUGIN and ADESIEVE_CUBLASLT set. */
 #include "adesieve.h"
 
@@ -8,6 +8,7 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -15,6 +16,12 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+extern "C" {
+#include "session.h"
+#include "status.h"
+}
+#include "windows.h"
 
 static int failures;
 
@@ -160,6 +167,205 @@ static void test_windows(ade_model *model) {
     }
     ade_session_close(single);
     ade_session_close(session);
+}
+
+/* ---- Windows, one after another ----------------------------------------------------------------------------------- */
+
+enum { BUDGET = 64 }; /* tokens: a batch has 6 texts or more */
+
+struct watched {
+    windows      w;
+    emu_counters before;
+    long long    least_in_flight; /* batches, when a window is asked for without waiting: what the device has to do */
+    bool         done_in_time;    /* none was in flight when one was waited for */
+    size_t       then_at_once;    /* texts in all windows but the first; 0 = as many as in that */
+    long long    first_done;      /* copies until the first window was done */
+};
+
+static ade_status watched_next(void *user, bool wait, ade_window **window) {
+    watched     *w = static_cast<watched *>(user);
+    emu_counters now = counters(); /* a batch is a copy up, a copy down, and later an event that is waited for */
+    long long    in_flight = (now.copies - w->before.copies) / 2 - (now.event_syncs - w->before.event_syncs);
+    if (!wait) w->least_in_flight = std::min(w->least_in_flight, in_flight);
+    else w->done_in_time &= in_flight == 0;
+    if (w->w.given == 1 && w->then_at_once) w->w.at_once = w->then_at_once;
+    return windows_next(&w->w, wait, window);
+}
+
+static void watched_done(void *user, ade_window *window) {
+    watched *w = static_cast<watched *>(user);
+    windows_done(&w->w, window);
+    if (w->w.done == 1) w->first_done = counters().copies;
+}
+
+static ade_status watched_run(watched *w, ade_session *session) {
+    const ade_window_source source = {watched_next, watched_done, w};
+    w->before = counters();
+    return ade__session_stream(session, &source);
+}
+
+static watched watch(const texts_of &t, size_t at_once) {
+    return {windows_new(t.texts.data(), t.texts.size(), at_once), {}, 1 << 30, true, 0, 0};
+}
+
+static bool same_values(const windows &w, size_t n, const std::vector<float> &expected) {
+    return memcmp(w.logits, expected.data(), n * 2 * sizeof(float)) == 0;
+}
+
+static void test_stream(ade_model *model) {
+    const texts_of     t = make_texts(150, 9);
+    ade_session       *session = open_session(model, ADE_DEVICE_CUDA, BUDGET);
+    std::vector<float> expected = classify(session, t);
+    for (size_t at_once : {1, 5, 40, 60, 149, 150})
+        for (size_t pause_after : {0, 1, 2}) {
+            watched w = watch(t, at_once);
+            w.w.uneven = at_once == 40;
+            w.w.pause_after = pause_after;
+            MUST(watched_run(&w, session));
+            CHECK(windows_kept_rules(&w.w) && w.done_in_time, "in %zus, a pause after %zu", at_once, pause_after);
+            CHECK(w.w.done == w.w.given && w.w.taken == 150 && same_values(w.w, 150, expected),
+                  "in %zus, a pause after %zu: %zu of %zu windows done, or other bits", at_once, pause_after, w.w.done,
+                  w.w.given);
+            if (pause_after == 0) {
+                CHECK(w.w.most == (w.w.given > 1 ? 2u : 1u), "in %zus: %zu under way at once", at_once, w.w.most);
+                CHECK(w.w.waited == 2, "in %zus: waited for a window %zu times", at_once, w.w.waited);
+                CHECK(w.least_in_flight > 0, "in %zus: the device had nothing to do", at_once);
+            } else if (pause_after == 1) { /* each is flushed before the next comes */
+                CHECK(w.w.most == 1 && w.w.pauses == w.w.given, "in %zus: %zu at once, %zu pauses for %zu windows", at_once,
+                      w.w.most, w.w.pauses, w.w.given);
+            } else {
+                CHECK(w.w.pauses == w.w.given / 2, "in %zus: %zu pauses for %zu windows", at_once, w.w.pauses, w.w.given);
+            }
+            windows_free(&w.w);
+        }
+    watched none = watch(t, 1);
+    none.w.n = 0;
+    MUST(watched_run(&none, session));
+    CHECK(none.w.asked == 1 && none.w.done == 0, "%zu questions", none.w.asked);
+    windows_free(&none.w);
+    ade_session_close(session);
+}
+
+/* A large window pushes the one before out of the ring of slots long before it is itself queued. */
+static void test_stream_of_pieces(ade_model *model) {
+    texts_of     t = make_texts(8300, 3); /* two pieces, of which the first fills more than all slots */
+    ade_session *session = open_session(model, ADE_DEVICE_CUDA, 1500);
+    t.words.push_back(std::string((size_t)9 << 20, 'a')); /* and one of its own */
+    t.texts.push_back({t.words.back().data(), t.words.back().size()});
+    for (size_t i = 0; i + 1 < t.words.size(); i++) t.texts[i].data = t.words[i].data(); /* they moved */
+    std::vector<float> expected = classify(session, t);
+    for (size_t at_once : {20, 8250}) {
+        watched w = watch(t, at_once);
+        w.then_at_once = t.texts.size() - at_once;
+        MUST(watched_run(&w, session));
+        CHECK(w.w.given == 2 && (at_once != 20 || w.first_done < counters().copies),
+              "%zu windows; the first was done when all of the second was queued", w.w.given);
+        CHECK(windows_kept_rules(&w.w) && w.w.done == w.w.given && same_values(w.w, t.texts.size(), expected),
+              "in %zus: %zu of %zu windows done, or other bits", at_once, w.w.done, w.w.given);
+        windows_free(&w.w);
+    }
+    ade_session_close(session);
+}
+
+/* What comes from the source or from a text leaves the device well; what was in flight is given up. */
+static void test_stream_failures(ade_model *model) {
+    const texts_of     t = make_texts(150, 9);
+    ade_session       *session = open_session(model, ADE_DEVICE_CUDA, BUDGET);
+    std::vector<float> expected = classify(session, t);
+    for (size_t at = 1; at <= 8; at++)
+        for (ade_status with : {ADE_IO, ADE_DEVICE}) {
+            watched w = watch(t, 20);
+            w.w.fail_at = at;
+            w.w.fail_with = with;
+            CHECK(watched_run(&w, session) == with && strstr(ade_last_error(), "source of windows fails"), "%s",
+                  ade_last_error());
+            CHECK(windows_kept_rules(&w.w) && w.w.given == at - 1 && w.w.done + 1 >= w.w.given &&
+                      same_values(w.w, w.w.done * 20, expected),
+                  "the source failed at %zu: %zu windows done", at, w.w.done);
+            windows_free(&w.w); /* the device may not write there any more */
+        }
+    texts_of bad = make_texts(150, 9);
+    bad.texts[66] = {"\xff", 1};
+    bad.texts[131] = {nullptr, 5};
+    watched w = watch(bad, 20);
+    CHECK(watched_run(&w, session) == ADE_BAD_INPUT && strncmp(ade_last_error(), "text 6: ", 8) == 0, "%s",
+          ade_last_error());
+    CHECK(windows_kept_rules(&w.w) && w.w.given == 4 && w.w.done == 2, "%zu of %zu windows done", w.w.done, w.w.given);
+    windows_free(&w.w);
+    bad.texts[66] = t.texts[66];
+    w = watch(bad, 20);
+    CHECK(watched_run(&w, session) == ADE_INVALID_ARGUMENT && strncmp(ade_last_error(), "text 11 ", 8) == 0, "%s",
+          ade_last_error());
+    windows_free(&w.w);
+    CHECK(same_bits(expected, classify(session, t)), "other bits after streams that failed");
+    ade_session_close(session);
+}
+
+/* Asked to stop at every moment of a stream; the windows that are done have their results. */
+static void test_stream_cancel(ade_model *model) {
+    const texts_of      t = make_texts(600, 9);
+    progress_seen       seen = {0, 0, 1 << 30, false};
+    ade_session_options options = ADE_SESSION_OPTIONS_INIT;
+    ade_session        *session = nullptr;
+    options.device = ADE_DEVICE_CUDA;
+    options.token_budget = BUDGET;
+    options.progress = on_progress;
+    options.progress_user = &seen;
+    MUST(ade_session_open(model, &options, &session));
+    std::vector<float> expected = classify(session, t);
+    for (int stop_after : {0, 1, 2, 4}) {
+        watched w = watch(t, 30);
+        seen = {0, 0, stop_after, false};
+        ade_status status = watched_run(&w, session);
+        CHECK(status == ADE_CANCELLED || seen.calls <= (uint64_t)stop_after, "%s after %llu calls",
+              ade_status_name(status), (unsigned long long)seen.calls);
+        CHECK(status != ADE_CANCELLED || w.w.done < 20, "all is done in spite of the caller's wish to stop");
+        CHECK(!seen.backwards && windows_kept_rules(&w.w) && same_values(w.w, w.w.done * 30, expected),
+              "%zu windows done, or other bits", w.w.done);
+        printf("# stopped at question %llu: %zu of 20 windows done\n", (unsigned long long)seen.calls, w.w.done);
+        windows_free(&w.w);
+    }
+    seen = {0, 0, 1 << 30, false};
+    CHECK(same_bits(expected, classify(session, t)), "other bits after cancelled streams");
+    ade_session_close(session);
+}
+
+/* The n-th call of the runtime fails: no window is done whose results have not come, and the session stays failed. */
+static void test_stream_faults(ade_model *model) {
+    enum { ILLEGAL_ADDRESS = 700 };
+    const texts_of     t = make_texts(60, 9);
+    ade_session       *good = open_session(model, ADE_DEVICE_CUDA, BUDGET);
+    std::vector<float> expected = classify(good, t);
+    long long          before = counters().calls;
+    watched            whole = watch(t, 10);
+    MUST(watched_run(&whole, good));
+    windows_free(&whole.w);
+    long long calls = counters().calls - before;
+    ade_session_close(good);
+    size_t most_done = 0;
+    int    tried = 0;
+    for (long long n = 1; n <= calls; n += calls / 15 + 1, tried++) {
+        ade_session *session = open_session(model, ADE_DEVICE_CUDA, BUDGET);
+        watched      w = watch(t, 10);
+        reset_device();
+        fail_call("*", (long)n, ILLEGAL_ADDRESS);
+        ade_status status = watched_run(&w, session);
+        CHECK(status == ADE_DEVICE && strstr(ade_last_error(), "llegal"), "call %lld of %lld: %s: %s", n, calls,
+              ade_status_name(status), ade_last_error());
+        CHECK(windows_kept_rules(&w.w) && w.w.done < 6 && same_values(w.w, w.w.done * 10, expected),
+              "call %lld: %zu windows done, or other bits", n, w.w.done);
+        most_done = std::max(most_done, w.w.done);
+        size_t asked = w.w.asked;
+        CHECK(watched_run(&w, session) == ADE_DEVICE && strstr(ade_last_error(), "failed before"), "after call %lld: %s", n,
+              ade_last_error());
+        CHECK(w.w.asked == asked, "after call %lld: a failed session asked for a window", n);
+        windows_free(&w.w);
+        reset_device();
+        ade_session_close(session);
+    }
+    reset_device();
+    CHECK(most_done > 2, "only %zu windows were ever done before a fault", most_done);
+    printf("# %d of %lld calls of a stream failed in turn\n", tried, calls);
 }
 
 /* ---- What a warm call may not do ---------------------------------------------------------------------------------- */
@@ -384,6 +590,11 @@ int main(int argc, char **argv) {
     MUST(ade_model_open(argv[1], nullptr, &model));
     test_results(model);
     test_windows(model);
+    test_stream(model);
+    test_stream_of_pieces(model);
+    test_stream_failures(model);
+    test_stream_cancel(model);
+    test_stream_faults(model);
     test_steady_state(model);
     test_wrong_requests(model);
     test_cancel(model);

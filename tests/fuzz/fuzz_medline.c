@@ -24,19 +24,49 @@ static void mix_text(seen *s, ade_text text) {
     mix(s, text.data, text.size);
 }
 
+static void mix_list(seen *s, ade_text_list list) {
+    mix(s, &list.n, sizeof list.n);
+    for (size_t i = 0; i < list.n; i++) {
+        HOLDS(list.items[i].size > 0);
+        mix_text(s, list.items[i]);
+    }
+}
+
+/* A right date, or the right part of one. */
+static void mix_date(seen *s, ade_text date) {
+    HOLDS(date.size == 0 || date.size == 4 || date.size == 7 || date.size == 10);
+    for (size_t i = 0; i < date.size; i++)
+        HOLDS(i == 4 || i == 7 ? date.data[i] == '-' : date.data[i] >= '0' && date.data[i] <= '9');
+    mix_text(s, date);
+}
+
 static ade_status take(void *user, const ade_record *record) {
     seen *s = user;
     s->records++;
     mix(s, &record->pmid, sizeof record->pmid);
     mix(s, &record->version, sizeof record->version);
-    const int flags = record->deleted | record->book << 1 | record->has_article << 2 | record->has_abstract << 3;
+    const int flags = record->deleted | record->book << 1 | record->has_article << 2 | record->has_abstract << 3 |
+                      record->retracted << 4 | record->mesh_adverse_effects << 5 | record->mesh_chemically_induced << 6;
     mix(s, &flags, sizeof flags);
     if (record->deleted) return ADE_OK;
     mix_text(s, record->title);
     for (size_t i = 0; i < record->n_sections; i++) {
         mix_text(s, record->sections[i].label);
+        mix_text(s, record->sections[i].category);
         mix_text(s, record->sections[i].text);
+        HOLDS(record->sections[i].other == (record->sections[i].language.data != NULL));
+        HOLDS(i == 0 || record->sections[i].other >= record->sections[i - 1].other);
+        mix_text(s, record->sections[i].language);
+        mix_text(s, record->sections[i].type);
     }
+    mix_date(s, record->date);
+    mix_date(s, record->date_revised);
+    mix_text(s, record->journal);
+    mix_text(s, record->doi);
+    mix_list(s, record->languages);
+    mix_list(s, record->publication_types);
+    mix_list(s, record->chemicals);
+    mix_list(s, record->mesh);
     return ADE_OK;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Prints what the XML reader makes of files, one JSON object a record, for compare_medline.py.
+ * Prints what the MEDLINE reader makes of files, one JSON object a record, for compare_medline.py and
+ * compare_pubmed_parser.py.
  * Usage: medline_parts [-c CHUNK] FILE... ; CHUNK is the number of bytes given to the parser at a time. */
 #include "medline.h"
 
@@ -25,23 +26,54 @@ static void print_text(ade_text text) {
     putchar('"');
 }
 
+static void print_field(const char *name, ade_text text) {
+    printf(",\"%s\":", name);
+    print_text(text);
+}
+
+static void print_list(const char *name, ade_text_list list) {
+    printf(",\"%s\":[", name);
+    for (size_t i = 0; i < list.n; i++) {
+        if (i) putchar(',');
+        print_text(list.items[i]);
+    }
+    putchar(']');
+}
+
+static void print_bool(const char *name, bool value) { printf(",\"%s\":%s", name, value ? "true" : "false"); }
+
 static ade_status print_record(void *user, const ade_record *r) {
     (void)user;
-    printf("{\"pmid\":%lld,\"version\":%d,\"deleted\":%s,\"has_article\":%s,\"has_abstract\":%s,\"title\":",
-           (long long)r->pmid, r->version, r->deleted ? "true" : "false", r->has_article ? "true" : "false",
-           r->has_abstract ? "true" : "false");
-    print_text(r->title);
+    printf("{\"pmid\":%lld,\"version\":%d", (long long)r->pmid, r->version);
+    print_bool("deleted", r->deleted);
+    print_bool("book", r->book);
+    print_bool("has_article", r->has_article);
+    print_bool("has_abstract", r->has_abstract);
+    print_field("title", r->title);
     printf(",\"sections\":[");
     for (size_t i = 0; i < r->n_sections; i++) {
+        const ade_record_section *s = &r->sections[i];
+        const ade_text            texts[] = {s->label, s->category, s->text, s->language, s->type};
         printf(i ? ",[" : "[");
-        print_text(r->sections[i].label);
-        putchar(',');
-        print_text(r->sections[i].category);
-        putchar(',');
-        print_text(r->sections[i].text);
-        putchar(']');
+        for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) {
+            print_text(texts[k]);
+            putchar(',');
+        }
+        printf("%s]", s->other ? "true" : "false");
     }
-    printf("]}\n");
+    putchar(']');
+    print_field("date", r->date);
+    print_field("date_revised", r->date_revised);
+    print_field("journal", r->journal);
+    print_field("doi", r->doi);
+    print_list("languages", r->languages);
+    print_list("publication_types", r->publication_types);
+    print_list("chemicals", r->chemicals);
+    print_list("mesh", r->mesh);
+    print_bool("retracted", r->retracted);
+    print_bool("mesh_adverse_effects", r->mesh_adverse_effects);
+    print_bool("mesh_chemically_induced", r->mesh_chemically_induced);
+    printf("}\n");
     return ADE_OK;
 }
 

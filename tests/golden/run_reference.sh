@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # run_reference.sh BUILD PYTHON: tokenizer and XML reader against independent implementations, on far more text than the
-# stored golden values. PYTHON has the package tokenizers. ADE_SHARED_DATA may name a folder with the whole corpus
+# stored golden values. PYTHON has the packages tokenizers, lxml and pubmed_parser. ADE_SHARED_DATA may name a folder with the whole corpus
 # (ade_v2/ade_classification_hf_order.csv).
 set -euo pipefail
 build=$1 python=$2
@@ -10,7 +10,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 "$python" "$here/../../tokenizer/make_lists.py" --check
-"$python" "$here/compare_medline.py" "$build/tests/golden/medline_parts" "$data"/medline/*.xml "$data"/medline/*.xml.gz
+parts=$build/tests/golden/medline_parts
+"$python" -B "$here/compare_medline.py" --lxml "$parts" "$data"/medline/*.xml "$data"/medline/*.xml.gz
+"$python" -B "$here/compare_pubmed_parser.py" "$parts" "$data"/medline/*.xml "$data"/medline/*.xml.gz
 
 # Every sentence of the MEDLINE samples, as the splitter cuts them.
 "$build/adesieve" screen --all -q -f csv -m "$data/tiny_bert_cls" "$data"/medline/*.xml.gz "$data"/medline/pubmed*.xml \

@@ -5,8 +5,8 @@
 
 build=${ADESIEVE_BUILD:-$root/build-gpu}
 gpu_packages=${ADESIEVE_GPU_PACKAGES:-$root/gpu-packages}
-gpu_packages_needed="libdnnl-dev libutf8proc-dev libjansson-dev libexpat1-dev zlib1g-dev libmd-dev libcmocka-dev
-    pkgconf"
+gpu_packages_needed="libdnnl-dev libutf8proc-dev libjansson-dev zlib1g-dev libmd-dev libsqlite3-dev
+    libcmocka-dev pkgconf"
 gpu_cmake=() # more arguments for cmake
 
 # need_gpu: ends the script with 77, and one line that says why, where no GPU can be used.
@@ -42,7 +42,7 @@ gpu_architecture() {
 has_libraries() {
     local name
     command -v pkg-config >/dev/null || return 1
-    for name in libutf8proc jansson libmd cmocka expat zlib; do pkg-config --exists "$name" || return 1; done
+    for name in libutf8proc jansson libmd sqlite3 cmocka zlib; do pkg-config --exists "$name" || return 1; done
     printf '#include <oneapi/dnnl/dnnl.h>\n' | "${CC:-cc}" -E -x c - >/dev/null 2>&1
 }
 
@@ -85,9 +85,9 @@ END
     gpu_cmake+=("-DCMAKE_PREFIX_PATH=$sysroot/usr" "-DPKG_CONFIG_EXECUTABLE=$sysroot/bin/pkg-config"
         "-DCMAKE_EXE_LINKER_FLAGS=-Wl,--disable-new-dtags -Wl,-rpath,$sysroot/usr/lib/$arch"
         "-DCMAKE_SHARED_LINKER_FLAGS=-Wl,--disable-new-dtags -Wl,-rpath,$sysroot/usr/lib/$arch")
-    "$sysroot/bin/pkg-config" --exists libutf8proc jansson libmd cmocka expat zlib ||
+    "$sysroot/bin/pkg-config" --exists libutf8proc jansson libmd sqlite3 cmocka zlib ||
         die "the packages of $gpu_packages are not complete: $("$sysroot/bin/pkg-config" --print-errors --exists \
-            libutf8proc jansson libmd cmocka expat zlib 2>&1 | head -n 1)"
+            libutf8proc jansson libmd sqlite3 cmocka zlib 2>&1 | head -n 1)"
 }
 
 # build_gpu SECONDS "TARGET..." CMAKE-ARGUMENT...: these targets, for this machine's GPU alone. A warning of a compiler

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+# --output-dir: a file for each input, which appears when the input is done; together they are what one stream has.
+xml=$DATA/medline
+mkdir in
+cp "$xml/pubmed1.xml" "$xml/pubmed2.xml" "$xml/pubmed20n1016.xml.gz" "$xml/pubmed_no_rows.xml" in
+adesieve screen -q --output-dir out/ in
+adesieve screen -q in | cmp - <(cat out/pubmed_no_rows.jsonl out/pubmed1.jsonl out/pubmed2.jsonl out/pubmed20n1016.jsonl)
+ls -A out
+# Every table has its header, also one without rows; standard input has a name.
+adesieve screen -q --output-dir tables -f csv --no-text in/pubmed_no_rows.xml - <in/pubmed1.xml
+head -1 tables/*.csv
+wc -l <tables/stdin.csv
+# A file that fails leaves nothing, not even its old output or texts: the others are done.
+head -c 36000 "$xml/pubmed26n1334.xml.gz" >in/cut.xml.gz
+adesieve screen -q --output-dir some --parts parts in || echo "exit $?"
+ls -A some
+grep -c '"source":"cut.xml.gz"' parts || true
+# Refused before any work: two inputs of one name, also from folders; no folder; a folder that cannot be written.
+try() { adesieve screen "$@" || echo "exit $?"; }
+mkdir other
+cp in/pubmed1.xml other/pubmed1.xml
+gzip -c in/pubmed2.xml >other/pubmed2.xml.gz
+try --output-dir never in other/pubmed1.xml
+try -q --output-dir never in/pubmed2.xml other
+try -q --output-dir in/pubmed1.xml in
+try -q --output-dir no/such in
+test "$(ls -A never)" = ''
+try --output-dir out -o rows in
+# Interrupted: what is done stays, and the manifest says what that is.
+mkfifo pubmed3.xml
+exec 3<>pubmed3.xml
+head -c 9000 in/pubmed2.xml >&3
+adesieve screen -q --output-dir busy in/pubmed1.xml pubmed3.xml &
+until [[ -e busy/pubmed1.jsonl ]]; do sleep 0.05; done
+test ! -e busy/manifest.json
+try -q --output-dir busy in/pubmed2.xml # another run has the folder
+kill -TERM $!
+wait $! || echo "exit $?"
+exec 3>&-
+ls -A busy
+sed -n 's/^  "status"/status/p;s/^ *"name": "pubmed/name pubmed/p' busy/manifest.json
+# With a store, killed and gone on with: the bytes of a run that was not killed.
+rm pubmed3.xml in/cut.xml.gz
+mkfifo in/pubmed26n1334.xml.gz
+exec 3<>in/pubmed26n1334.xml.gz
+head -c 36000 "$xml/pubmed26n1334.xml.gz" >&3
+inputs=(in/pubmed1.xml in/pubmed2.xml in/pubmed20n1016.xml.gz in/pubmed26n1334.xml.gz)
+adesieve screen -q --state db --output-dir resumed "${inputs[@]}" &
+until [[ -e resumed/pubmed20n1016.jsonl ]]; do sleep 0.05; done
+sleep 0.1
+disown $!
+kill -KILL $!
+while kill -0 $! 2>/dev/null; do sleep 0.05; done
+exec 3>&-
+rm in/pubmed26n1334.xml.gz
+cp "$xml/pubmed26n1334.xml.gz" in
+echo old >resumed/pubmed26n1334.jsonl
+adesieve screen --state db --output-dir resumed "${inputs[@]}" 2>&1 | sed -n '1,5s/[0-9.]* s$/T s/;1,5p'
+adesieve screen -q --output-dir whole "${inputs[@]}"
+rm whole/manifest.json
+for file in whole/*; do cmp "$file" "resumed/${file#whole/}"; done
+ls -A resumed
+# What is done is not done again; an output that is missing is said.
+rm resumed/pubmed1.jsonl
+adesieve screen --state db --output-dir resumed "${inputs[@]}" 2>&1 | tail -2
