@@ -42,7 +42,8 @@ typedef struct ade_window_source {
  * next window may be asked for before the last is done (up to two are under way). Both callbacks come on the calling
  * thread. On failure some windows are never done; the source still owns them. The session's progress callback is asked
  * as in ade_classify, with counts over the whole stream. Scores have the same bits however the texts are cut into
- * windows. Statuses as ade_classify; a text's number in an error counts from the window's start. */
+ * windows. While the source waits, nobody asks the progress callback: it must itself notice a wish to stop, and return
+ * ADE_CANCELLED. Statuses as ade_classify; a text's number in an error counts from the window's start. */
 ade_status ade__session_stream(ade_session *session, const ade_window_source *source);
 
 #endif

@@ -130,7 +130,8 @@ static json_t *outputs_array(const screen_run *run) {
 static const char *status_text(const screen_run *run, int status) {
     if (status == CLI_INTERRUPTED) return "interrupted";
     if (status != CLI_OK && status != CLI_PARTIAL && status != CLI_CLOSED) return "failed";
-    return run->stats.files_failed + run->inputs_refused > 0 ? "some inputs failed" : "complete";
+    if (run->stats.files_failed + run->inputs_refused > 0) return "some inputs failed";
+    return run->stats.files_done + run->stats.files_skipped < run->stats.files_total ? "ended by --limit" : "complete";
 }
 
 int manifest_write(screen_run *run, int status) {

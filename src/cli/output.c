@@ -85,8 +85,11 @@ char *output_partial_name(const char *target, const char *owner) {
     const char *slash = strrchr(target, '/'), *base = slash ? slash + 1 : target;
     uint64_t    hash = fnv(FNV_START, base, strlen(base) + 1);
     char       *name = malloc(160);
+    if (!name) return NULL;
     if (owner) hash = fnv(hash, owner, strlen(owner));
-    if (name) snprintf(name, 160, ".%.100s.adesieve-%016llx.part", base, (unsigned long long)hash);
+    snprintf(name, 160, ".%.100s.adesieve-%016llx.part", base, (unsigned long long)hash);
+    for (char *c = name; *c; c++)
+        if ((unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7f) *c = '_'; /* the name is noted as a text */
     return name;
 }
 

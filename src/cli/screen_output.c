@@ -220,14 +220,17 @@ static int begin_output(screen_output *out, output *one, const char *path) {
 /* The bytes that the store tells of are in the partial file, or in the complete one if the run was interrupted between
  * its last two steps: that one is unfinished again. */
 static int resume_output(screen_output *out, output *one, const char *path, const json_t *place) {
-    const char *target = json_string_value(json_object_get(place, "path")), *partial = noted_partial(place);
-    const char *noted_sum = json_string_value(json_object_get(place, "tail"));
+    const char *partial = noted_partial(place), *noted_sum = json_string_value(json_object_get(place, "tail"));
     uint64_t    position = (uint64_t)json_integer_value(json_object_get(place, "bytes"));
-    char        sum[17], *temporary;
+    char        sum[17], *target, *temporary;
     int         status = CLI_OK, found;
     if (!partial || !noted_sum) return output_open(one, path, out->guarded, out->n_guarded); /* a pipe */
-    temporary = beside(target, partial);
-    if (!temporary) return no_memory(path);
+    target = output_identity(path); /* the note's path is a text, and may be another one than these bytes */
+    temporary = target ? beside(target, partial) : NULL;
+    if (!temporary) {
+        free(target);
+        return no_memory(path);
+    }
     found = output_tail(temporary, position, sum) == 0 && strcmp(sum, noted_sum) == 0;
     if (!found && access(temporary, F_OK) != 0 && output_tail(target, position, sum) == 0 &&
         strcmp(sum, noted_sum) == 0) {
@@ -246,6 +249,7 @@ static int resume_output(screen_output *out, output *one, const char *path, cons
     if (status == CLI_OK) status = output_restart(one, position);
     if (status == CLI_OK) one->keep = 1;
     free(temporary);
+    free(target);
     return status;
 }
 

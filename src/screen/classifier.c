@@ -12,8 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WINDOWS 4         /* two in the session, one being made, one with the caller */
-#define WINDOW_TEXTS 8192 /* as many as the session takes at a time; enough to fill batches with texts of one length */
+#define WINDOWS 4 /* two in the session, one being made, one with the caller */
 
 struct ade_classifier {
     ade_classifier_options options;
@@ -94,7 +93,7 @@ static ade_status take_chunk(ade_classifier *c, ade_screened *w, ade_chunk *chun
 
 /* What has been read, as much as fits; with `wait` at least one chunk. */
 static ade_status gather(ade_classifier *c, bool wait, ade_screened *w) {
-    while (!c->end && w->n_chunks < ADE_SCREENED_CHUNKS && w->n_texts < WINDOW_TEXTS) {
+    while (!c->end && w->n_chunks < ADE_SCREENED_CHUNKS && w->n_texts < c->options.window_texts) {
         const bool   patient = wait && !w->n_chunks;
         const double before = ade__seconds();
         bool         end;

@@ -36,6 +36,7 @@ typedef struct ade_classifier_options {
     ade_reader       *reader;
     ade_known        *known;
     const ade_inputs *inputs;
+    size_t            window_texts; /* a window takes no further chunk once it has as many */
     uint64_t          limit;        /* records; 0 = none */
     bool              whole_files;  /* the limit takes effect at the end of a file */
 } ade_classifier_options;

@@ -274,7 +274,10 @@ ade_chunk *ade__reader_next(ade_reader *r, bool wait, bool *end) {
     ade_chunk   *chunk = NULL;
     pthread_mutex_lock(&r->lock);
     for (;;) {
+        const size_t before = r->next_to_hand_out;
         while (r->next_to_hand_out < n && r->options.inputs->files[r->next_to_hand_out].done) r->next_to_hand_out++;
+        /* A thread may be waiting to be less far ahead than a row of done files has put it. */
+        if (r->next_to_hand_out != before) pthread_cond_broadcast(&r->room);
         *end = r->next_to_hand_out == n;
         if (r->stopping || *end) break;
         job *j = &r->jobs[r->next_to_hand_out];

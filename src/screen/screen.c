@@ -19,6 +19,10 @@
 #define MOST_READERS 16
 #define CPU_READERS 2 /* a processor classifies slower than it reads; more would only take memory */
 
+/* Texts. Enough to fill batches with texts of like length; on a processor rows should come every few seconds. */
+#define CPU_WINDOW 2048
+#define GPU_WINDOW 8192
+
 /* Rules that decide which texts a model gets of a record, and where they begin and end: a change of the splitter, of the
  * reader's texts or of the hash changes this number, because a store made by others does not fit any more. */
 #define TEXT_RULES "2"
@@ -41,7 +45,13 @@ static const char *precision_name(int precision) {
     }
 }
 
-/* The numbers as they are read back exactly. */
+/* A number as it is read back exactly, whatever the program's locale. */
+static void put_number(char text[40], double value) {
+    (void)snprintf(text, 40, "%.9g", value);
+    for (char *c = text; *c; c++)
+        if (!strchr("0123456789+-e", *c)) *c = '.';
+}
+
 static ade_status open_store(ade_screen *s, const ade_session_options *session) {
     char             hash[65] = "", threshold[40], length[16], threads[16];
     ade_session_info info = ADE_SESSION_INFO_INIT;
@@ -49,7 +59,7 @@ static ade_status open_store(ade_screen *s, const ade_session_options *session) 
         ADE_TRY(ade__model_hash(s->model, hash));
         ADE_TRY(ade__session_get_info(s->session, &info));
     }
-    (void)snprintf(threshold, sizeof threshold, "%.9g", s->threshold);
+    put_number(threshold, s->threshold);
     (void)snprintf(length, sizeof length, "%d", (int)info.max_length);
     (void)snprintf(threads, sizeof threads, "%d", (int)info.threads);
     static const char *const others[] = {"none", "english", "all"};
@@ -164,11 +174,14 @@ static ade_status find_done_files(ade_screen *s) {
     return ADE_OK;
 }
 
-static int reader_threads(const ade_screen *s) {
-    int              n = s->threads < MOST_READERS ? s->threads : MOST_READERS;
+static bool is_on_cpu(const ade_screen *s) {
     ade_session_info info = ADE_SESSION_INFO_INIT;
-    if (s->session && (ade__session_get_info(s->session, &info) || info.device == ADE_DEVICE_CPU) && n > CPU_READERS)
-        n = CPU_READERS;
+    return s->session && (ade__session_get_info(s->session, &info) || info.device == ADE_DEVICE_CPU);
+}
+
+static int reader_threads(const ade_screen *s) {
+    int n = s->threads < MOST_READERS ? s->threads : MOST_READERS;
+    if (is_on_cpu(s) && n > CPU_READERS) n = CPU_READERS;
     if (s->options.limit || !s->inputs.n) n = 1; /* what lies behind the limit need not be read */
     return (size_t)n < s->inputs.n ? n : s->inputs.n ? (int)s->inputs.n : 1;
 }
@@ -192,6 +205,7 @@ static ade_status start(ade_screen *s) {
                                                 .reader = s->reader,
                                                 .known = s->known,
                                                 .inputs = &s->inputs,
+                                                .window_texts = is_on_cpu(s) ? CPU_WINDOW : GPU_WINDOW,
                                                 .limit = s->options.limit,
                                                 .whole_files = s->state != NULL};
     return ade__classifier_start(&classifying, &s->classifier);

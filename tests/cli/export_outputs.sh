@@ -8,6 +8,7 @@ for format in jsonl tsv pubannotation ris; do
 done
 echo
 mkfifo pipe
+# shellcheck disable=SC2217
 sleep 60 <pipe & # never reads
 reader=$!
 exec 3>pipe

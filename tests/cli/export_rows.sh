@@ -30,7 +30,8 @@ threshold=$(cut -f 9 hits.tsv | tail -n +2 | sort | sed -n 40p)
 awk -F '\t' -v t="$threshold" 'NR == 1 || $9 >= t' hits.tsv >fewer.tsv
 adesieve export -q -f tsv -t "$threshold" store | cmp - fewer.tsv
 tail -n +2 fewer.tsv | cut -f 1 | uniq -c | awk '{ print $2 "," $1 }' >counts
-adesieve export -q -f csv --document --threshold "$threshold" --no-text store | tail -n +2 | cut -d , -f 1,5 | cmp - counts
+adesieve export -q -f csv --document --threshold "$threshold" --no-text store >fewer.csv
+tail -n +2 fewer.csv | cut -d , -f 1,5 | cmp - counts
 # The best first, equal ones by PMID; with a limit the first of these.
 adesieve export -q -f csv --document --no-text --sort score store >sorted.csv
 { head -1 documents.csv; tail -n +2 documents.csv | sort -t , -k 3,3gr -k 1,1n; } | cmp - sorted.csv
@@ -43,4 +44,5 @@ done
 # A deleted record has no score: it comes last.
 adesieve export -q -f csv --document --no-text --sort score --deleted store | tail -1 | cut -d , -f 1-3,12
 # The store is as it was, and so is the folder.
-ls -A | grep -v -e '^out\.' -e '\.csv$' -e '\.tsv$' -e '\.jsonl$'
+rm -f -- *.csv *.tsv *.jsonl
+ls -A

@@ -62,7 +62,7 @@ python3 check.py
 # An empty folder that is there is used; one with files is not touched.
 mkdir empty
 adesieve export -q -f brat --output-dir empty/ --limit 2 store
-ls empty | sed 's/^[0-9][0-9]*/N/' | sort
+(cd empty && printf '%s\n' *) | sed 's/^[0-9][0-9]*/N/' | sort
 echo mine >empty/notes
 adesieve export -q -f brat --output-dir empty store || echo "exit $?"
 cat empty/notes

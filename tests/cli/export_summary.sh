@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What a store holds, and how it was made.
-adesieve screen -q --precision f32 -t 0.25 --state store "$DATA/medline/pubmed2.xml" "$DATA/medline/handmade.xml" >/dev/null
+adesieve screen -q --precision f32 -t 0.25 --state store "$DATA/medline/pubmed2.xml" \
+    "$DATA/medline/handmade.xml" >/dev/null
 adesieve export --summary store
 adesieve export --summary --output summary.txt store
 adesieve export --summary store | cmp - summary.txt

@@ -17,3 +17,8 @@ test ! -e none.json
 # Inputs that were done before are named with what they gave then.
 adesieve screen -q --device cpu --precision f32 --state db --labels no,yes --manifest - -o out.csv --document --no-text pubmed1.xml |
     sed -n '/"inputs": /,/^  \]/p'
+# A run that --limit has ended is not a complete one.
+adesieve screen -q --limit 3 --output-dir limited pubmed1.xml "$DATA/medline/pubmed4.xml" "$DATA/medline/pubmed5.xml"
+grep '^  "status"' limited/manifest.json
+adesieve screen -q --output-dir limited pubmed1.xml
+grep '^  "status"' limited/manifest.json

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # --metrics-file: the text format of Prometheus, there from the start, rewritten during the run and at its end.
 cp "$DATA/medline/pubmed1.xml" "$DATA/medline/pubmed2.xml" .
-cp -r "$MODEL" 'a "model"\'
-adesieve screen -q -m 'a "model"\' --precision f32 --device cpu --metrics-file m.prom pubmed1.xml pubmed2.xml >rows
+# shellcheck disable=SC1003
+folder='a "model"\'
+cp -r "$MODEL" "$folder"
+adesieve screen -q -m "$folder" --precision f32 --device cpu --metrics-file m.prom pubmed1.xml pubmed2.xml >rows
 sed 's/\(seconds[a-z_]*\)\({.*}\)\{0,1\} [0-9.e-]*$/\1\2 N/;s/version="[0-9.]*"/version="V"/' m.prom | grep -v '^#'
 # Every metric has one HELP and one TYPE, before its samples; a counter's name ends in _total, a gauge's does not.
 cat >check.awk <<'X'
@@ -36,7 +38,7 @@ mkfifo pubmed3.xml
 exec 3<>pubmed3.xml
 adesieve screen -q --metrics-file m.prom pubmed1.xml pubmed3.xml >rows &
 for _ in $(seq 150); do grep -qs 'status="done"} 1' m.prom && grep '^adesieve_running' m.prom && break; sleep 0.1; done
-ls -A | grep prom
+find . -name '*prom*'
 kill -TERM $!
 wait $! || echo "exit $?"
 grep -e '^adesieve_exit_status' -e '^adesieve_running' -e '^adesieve_citations_total{kind="new"}' m.prom

@@ -45,9 +45,8 @@ mkfifo in/pubmed26n1334.xml.gz
 exec 3<>in/pubmed26n1334.xml.gz
 head -c 36000 "$xml/pubmed26n1334.xml.gz" >&3
 inputs=(in/pubmed1.xml in/pubmed2.xml in/pubmed20n1016.xml.gz in/pubmed26n1334.xml.gz)
-adesieve screen -q --state db --output-dir resumed "${inputs[@]}" &
-until [[ -e resumed/pubmed20n1016.jsonl ]]; do sleep 0.05; done
-sleep 0.1
+adesieve screen --state db --output-dir resumed "${inputs[@]}" 2>said &
+until grep -qs pubmed20n1016 said; do sleep 0.05; done # said when the store has it
 disown $!
 kill -KILL $!
 while kill -0 $! 2>/dev/null; do sleep 0.05; done

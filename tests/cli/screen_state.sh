@@ -20,7 +20,7 @@ end() {
 
 # killed SIGNAL OPTION...: a run that ends by SIGNAL within the last input, of which it has had the half.
 killed() {
-    rm -f pubmed26n1334.xml.gz
+    rm -f pubmed26n1334.xml.gz said
     mkfifo pubmed26n1334.xml.gz
     exec 3<>pubmed26n1334.xml.gz
     head -c 36000 "$xml/pubmed26n1334.xml.gz" >&3
@@ -43,7 +43,7 @@ for signal in KILL TERM; do
     killed $signal --state work/db -o work/out.jsonl --parts work/parts
     test ! -e work/out.jsonl -a ! -e work/parts
     # What was written behind the last safe place is cut off.
-    for file in work/.*.part; do printf '{"pmid":' >>"$file"; done
+    for file in work/.*.part; do yes '{"pmid":' | head -100000 >>"$file"; done
     adesieve screen -q --state work/db -o work/out.jsonl --parts work/parts "${inputs[@]}"
     cmp work/out.jsonl whole.jsonl
     cmp work/parts whole.parts
@@ -54,6 +54,11 @@ grep interrupted said
 killed KILL --state all.db -o all.tsv --all --metadata
 adesieve screen --state all.db -o all.tsv --all --metadata "${inputs[@]}" 2>&1 | sed -n '1,4p;/^skipped/p'
 cmp all.tsv whole.tsv
+# A name that is no UTF-8.
+killed KILL --state all.db2 -o $'\xe9.tsv' --all --metadata
+adesieve screen -q --state all.db2 -o $'\xe9.tsv' --all --metadata "${inputs[@]}"
+cmp $'\xe9.tsv' whole.tsv
+rm $'\xe9.tsv'
 # Killed twice; and between the rename of the output and the last word to the store.
 killed KILL --state doc.db -o doc.csv --document
 killed KILL --state doc.db -o doc.csv --document

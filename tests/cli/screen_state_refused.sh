@@ -5,7 +5,7 @@ try() { adesieve screen "$@" || echo "exit $?"; }
 mkfifo pubmed26n1334.xml
 exec 3<>pubmed26n1334.xml
 adesieve screen --state db -o out.tsv pubmed1.xml pubmed26n1334.xml 2>said &
-until grep -q pubmed1 said; do sleep 0.05; done
+until grep -qs pubmed1 said; do sleep 0.05; done
 sleep 0.1
 try -q --state db -o other.tsv pubmed2.xml # the store is in use
 disown $!

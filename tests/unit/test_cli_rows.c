@@ -23,6 +23,13 @@ static const char *text_of(bytes *buffer) {
     return buffer->data;
 }
 
+static void expect_double(double value, const char *text) {
+    bytes out = {0};
+    put_double(&out, value);
+    assert_string_equal(text_of(&out), text);
+    bytes_free(&out);
+}
+
 static void expect_float(float value, const char *text) {
     bytes out = {0};
     put_float(&out, value);
@@ -73,6 +80,18 @@ static void floats_read_back(void **state) {
         assert_true(strlen(text) <= 16);
         bytes_free(&out);
     }
+}
+
+static void doubles_are_written_short(void **state) {
+    (void)state;
+    expect_double(0, "0.0");
+    expect_double(1, "1.0");
+    expect_double(0.1, "0.1");
+    expect_double(1.0 / 3, "0.3333333333333333");
+    expect_double(0.1 + 0.2, "0.30000000000000004");
+    expect_double(1 - 1e-16, "0.9999999999999999");
+    expect_double(1e-300, "1e-300");
+    expect_double(NAN, "0.0");
 }
 
 static void integers(void **state) {
@@ -156,11 +175,9 @@ static void invalid_parts_are_maximal(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(floats_are_written_short),
-        cmocka_unit_test(floats_read_back),
-        cmocka_unit_test(integers),
-        cmocka_unit_test(json_strings_read_back),
-        cmocka_unit_test(table_fields),
+        cmocka_unit_test(floats_are_written_short),  cmocka_unit_test(floats_read_back),
+        cmocka_unit_test(doubles_are_written_short), cmocka_unit_test(integers),
+        cmocka_unit_test(json_strings_read_back),    cmocka_unit_test(table_fields),
         cmocka_unit_test(invalid_parts_are_maximal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
