@@ -13,6 +13,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -45,9 +46,12 @@ static const char *precision_name(int precision) {
     }
 }
 
-/* A number as it is read back exactly, whatever the program's locale. */
+/* A float with as few digits as give it back, whatever the program's locale. */
 static void put_number(char text[40], double value) {
-    (void)snprintf(text, 40, "%.9g", value);
+    for (int digits = 1; digits <= 9; digits++) {
+        (void)snprintf(text, 40, "%.*g", digits, value);
+        if (strtof(text, NULL) == (float)value) break;
+    }
     for (char *c = text; *c; c++)
         if (!strchr("0123456789+-e", *c)) *c = '.';
 }

@@ -103,9 +103,9 @@ class Expected:
                     for row in tables[table][1:]]
 
         files = {row["id"]: row for row in rows("files")}
-        found = sorted((row["name"], {n: row[n] for n in self.files[0][1]}) for row in files.values())
+        found = sorted(((row["name"], {n: row[n] for n in self.files[0][1]}) for row in files.values()), key=repr)
         expected = sorted(self.files, key=repr)
-        check(sorted(found, key=repr) == expected, f"{what}: files are\n{found}\nnot\n{expected}")
+        check(found == expected, f"{what}: files are\n{found}\nnot\n{expected}")
 
         found = {row["pmid"]: (row["version"], bool(row["deleted"]), files[row["file"]]["name"])
                  for row in rows("records")}
