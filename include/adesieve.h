@@ -346,7 +346,7 @@ typedef struct ade_screen_record {
     ade_text_list publication_types;   /* "Case Reports" */
     ade_text_list mesh;                /* descriptor/qualifiers, a star before each major topic: "Aspirin/adverse effects/blood" */
     ade_text_list chemicals;           /* names of substances */
-    /* Over the record's sentences; 0 in rows of single sentences. */
+    /* Over the record's sentences. */
     uint32_t n_sentences, n_screened, n_hits;
     uint32_t reserved;                 /* 0 */
     double   score;                    /* the highest score */
@@ -366,7 +366,7 @@ typedef struct ade_screen_part {
     const char *source;
 } ade_screen_part;
 
-/* Called on the thread that calls ade_screen_next, in order, before the rows of that part. */
+/* Called on the thread that calls ade_screen_next, in order, before the rows of that part, or of that document. */
 typedef void (*ade_part_fn)(void *user, const ade_screen_part *part);
 
 typedef struct ade_screen_options {
@@ -388,18 +388,23 @@ typedef struct ade_screen_options {
     int32_t     no_md5;          /* 1: do not compare a file FILE with the MD5 sum in FILE.md5 */
     int32_t     no_store_text;   /* 1: the store keeps no sentences and no texts of records with hits */
     const char *store;           /* path of the store (SQLite), made if missing; NULL = none. See ade_screen_confirm */
+    int32_t     drop_failed;     /* 1: a file that fails counts as not read: what its records said is forgotten, and what
+                                    was counted is taken back, but for bytes. Its rows have been given, and the caller
+                                    has to take them back too. With a store it is always so */
+    int32_t     reserved;        /* 0 */
 } ade_screen_options;
 #define ADE_SCREEN_OPTIONS_INIT \
-    { (uint32_t)sizeof(ade_screen_options), 0, -1.0, 0, 0, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, NULL }
+    { (uint32_t)sizeof(ade_screen_options), 0, -1.0, 0, 0, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, 0, 0 }
 
 /* Starts a run. Statuses as ade_session_open; with a store also IO, BUSY (another run has it), UNSUPPORTED (it was made
  * with another model or other settings, which are named; or by a newer adesieve) and BAD_INPUT (it is no store, or is
  * damaged). The screen holds the model.
  *
  * What a store (`store`) does. It keeps, for each PMID, version, text hash, source file, scores and hits, and which
- * files are done. Files that are done are not read again (same name, size and time, or same name and MD5 sum). A record
+ * files are done. Those are not read again (same name, path, size and time, or same name and MD5 sum). A record
  * whose text did not change is not classified again. Order counts, not the moment: a record or deletion of NLM's file
- * 12 never replaces what file 13 said, even if file 12 had to be read later. */
+ * 12 never replaces what file 13 said, even if file 12 had to be read later. With `limit`, the file in which it is
+ * reached is read to its end, and the run then counts as complete. */
 ADE_API ade_status ade_screen_open(ade_model *model, const ade_screen_options *options, ade_screen **out);
 
 /* Adds a file (.xml or .xml.gz, told by its content), a folder (all *.xml and *.xml.gz directly in it) or "-"
@@ -432,9 +437,8 @@ typedef struct ade_screen_row {
 /* Fetches the next row, in the order of files, records and sentences, whatever the threads. Pointers in the row are
  * valid until the next call. ADE_END when all is read. After an error that concerns one file and without keep_going,
  * and after ADE_END, every further call returns the same.
- * A sentence whose score is not a number (weights that overflow) gives a row too, with hit 0.
  * Statuses: END, IO, BAD_INPUT (file, line and column are named), CANCELLED, INVALID_ARGUMENT, OUT_OF_MEMORY, DEVICE,
- * BUSY. */
+ * UNSUPPORTED or BAD_MODEL (a score is not a number, as in ade_classify), BUSY. */
 ADE_API ade_status ade_screen_next(ade_screen *screen, ade_screen_row *row);
 
 /* Says that the rows so far are safe. With a store: notes in it, as one transaction, all files whose ends have been
@@ -445,7 +449,7 @@ ADE_API ade_status ade_screen_next(ade_screen *screen, ade_screen_row *row);
 ADE_API ade_status ade_screen_confirm(ade_screen *screen);
 
 /* A line of the client's own, kept with the run in the store: where its rows are, and how far. To be set before the
- * confirm that shall write it; copied. ade_screen_get_note gives the note of a run that was not completed (killed,
+ * confirm that shall write it, which does so if a file's end has been passed; copied. ade_screen_get_note gives the note of a run that was not completed (killed,
  * cancelled, failed), or NULL: the run now started goes on with it. The string lives until the next call. */
 ADE_API ade_status  ade_screen_set_note(ade_screen *screen, const char *note);
 ADE_API const char *ade_screen_get_note(const ade_screen *screen);
@@ -478,8 +482,8 @@ ADE_API ade_status ade_screen_get_stats(const ade_screen *screen, ade_screen_sta
 
 typedef struct ade_screen_file {
     uint32_t    struct_size;
-    int32_t     status;      /* ade_status: OK, or why the file failed */
-    const char *error;       /* the sentence that says it; NULL when it did not fail */
+    int32_t     status;      /* ade_status: OK; END if the limit was reached in the file; else why it failed */
+    const char *error;       /* the sentence that says it; NULL for OK */
     const char *path, *name; /* as it was opened; the last part of it */
     const char *md5;         /* of the file as stored, 32 lower-case hexadecimal digits; "" where it was not read whole */
     int32_t     md5_checked; /* 1: FILE.md5 says the same */

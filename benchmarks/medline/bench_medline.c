@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The speed of the host's side of screening on one thread, stage by stage: MEDLINE XML to token ids, without a model run.
+ * The speed of the host's side of screening on one thread, stage by stage: MEDLINE XML to token ids, no model run.
  *
  *     bench_medline MODEL SECONDS FILE...
  *
@@ -47,7 +47,7 @@ static double cpu_seconds(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* ---- What is done with a record ------------------------------------------------------------------------------------ */
+/* ---- What is done with a record ---------------------------------------------------------------------------------- */
 
 static ade_status split(bench *b, ade_text text) {
     if (!text.size) return ADE_OK;
@@ -92,7 +92,7 @@ static ade_status on_record(void *user, const ade_record *record) {
     return status;
 }
 
-/* ---- A file, a stage ----------------------------------------------------------------------------------------------- */
+/* ---- A file, a stage --------------------------------------------------------------------------------------------- */
 
 static void unpack(bench *b, ade_input *input) {
     static unsigned char buffer[64 * 1024];
@@ -135,9 +135,9 @@ static void run_stage(bench *b, double least, char **paths, int n) {
     }
     printf("%s\"%s\": {\"passes\": %d, \"seconds\": %.6f, \"cpu_seconds\": %.6f, \"xml_bytes\": %llu, "
            "\"stored_bytes\": %llu, \"text_bytes\": %llu, \"records\": %llu, \"sentences\": %llu, \"tokens\": %llu}",
-           b->stage ? ",\n" : "{", names[b->stage], passes, seconds, cpu_seconds() - cpu, (unsigned long long)b->xml_bytes,
-           (unsigned long long)b->stored_bytes, (unsigned long long)b->text_bytes, (unsigned long long)b->records,
-           (unsigned long long)b->n_sentences, (unsigned long long)b->tokens);
+           b->stage ? ",\n" : "{", names[b->stage], passes, seconds, cpu_seconds() - cpu,
+           (unsigned long long)b->xml_bytes, (unsigned long long)b->stored_bytes, (unsigned long long)b->text_bytes,
+           (unsigned long long)b->records, (unsigned long long)b->n_sentences, (unsigned long long)b->tokens);
 }
 
 int main(int argc, char **argv) {

@@ -5,7 +5,7 @@
 
 Nothing but a record's own PMID changes, where it stands in MedlineCitation and in its ArticleIdList. Records of the old
 form (MedlineCitationSet) get a PubmedArticle around them. Files are named pubmed99n0001.xml.gz and so on, with an MD5
-sum beside each as NLM writes it. The same arguments give the same bytes; a folder that holds them already is left alone.
+sum beside each as NLM writes it. The same arguments give the same bytes; a folder that has them already is left alone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,15 @@ from pathlib import Path
 
 SAMPLES = Path(__file__).resolve().parents[2] / "tests" / "data" / "medline"
 RECENT = ("pubmed20n1016.xml.gz", "pubmed26n1334.xml.gz")
-ALL = ("medline16n0902.xml.gz", *RECENT, "pubmed1.xml", "pubmed2.xml", "pubmed4.xml", "pubmed5.xml", "pubmed-29768149.xml")
+ALL = (
+    "medline16n0902.xml.gz",
+    *RECENT,
+    "pubmed1.xml",
+    "pubmed2.xml",
+    "pubmed4.xml",
+    "pubmed5.xml",
+    "pubmed-29768149.xml",
+)
 FIRST_PMID = 90_000_001  # none of these is in use
 HEAD = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -60,7 +68,9 @@ def records_of(names: tuple[str, ...]) -> list[list[bytes]]:
     for name in names:
         data = read_sample(name)
         articles = ARTICLE.findall(data)
-        records += articles or [b"<PubmedArticle>" + citation + b"</PubmedArticle>" for citation in CITATION.findall(data)]
+        records += articles or [
+            b"<PubmedArticle>" + citation + b"</PubmedArticle>" for citation in CITATION.findall(data)
+        ]
     return [cut_at_pmid(record + b"\n") for record in records]
 
 
@@ -139,13 +149,15 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--megabytes", type=float, default=1100, help="of XML, in all (1100)")
     parser.add_argument("--files", type=int, default=32, help="how many (32)")
-    parser.add_argument("--records", choices=("all", "recent"), default="all", help="recent: only those of 2020 and 2026")
+    parser.add_argument(
+        "--records", choices=("all", "recent"), default="all", help="recent: only those of 2020 and 2026"
+    )
     parser.add_argument("--plain", action="store_true", help="not packed")
     arguments = parser.parse_args()
     if arguments.megabytes <= 0 or not 1 <= arguments.files <= 9999:
         parser.error("--megabytes must be above 0, and --files from 1 to 9999")
     dump = make(arguments.folder, arguments.megabytes, arguments.files, arguments.records, arguments.plain)
-    print(f"{dump['records']} records, {dump['xml_bytes']} bytes of XML, {dump['stored_bytes']} stored, in {arguments.folder}")
+    print(f"{dump['records']} records, {dump['xml_bytes']} bytes of XML, {dump['stored_bytes']} stored")
 
 
 if __name__ == "__main__":

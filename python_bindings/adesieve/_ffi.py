@@ -280,6 +280,8 @@ class ScreenOptions(_Sized):
         ("no_md5", c_int32),
         ("no_store_text", c_int32),
         ("store", c_char_p),
+        ("drop_failed", c_int32),
+        ("reserved", c_int32),
     ]
 
 

@@ -10,9 +10,18 @@
 #define ALIGNMENT 64 /* a cache line, and the widest vector register */
 
 static atomic_long      fail_at = -1; /* counts down; a test's tool */
+static atomic_int       fail_once;
 static atomic_uint_fast64_t asked;
 
-void ade__alloc_fail_at(long n) { atomic_store(&fail_at, n); }
+void ade__alloc_fail_at(long n) {
+    atomic_store(&fail_once, 0);
+    atomic_store(&fail_at, n);
+}
+
+void ade__alloc_fail_once(long n) {
+    atomic_store(&fail_once, 1);
+    atomic_store(&fail_at, n);
+}
 
 uint64_t ade__alloc_count(void) { return atomic_load(&asked); }
 
@@ -24,6 +33,7 @@ static int must_fail(void) {
         atomic_store(&fail_at, before - 1);
         return 0;
     }
+    if (atomic_load(&fail_once)) atomic_store(&fail_at, -1);
     return 1;
 }
 

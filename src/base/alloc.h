@@ -25,6 +25,7 @@ int ade__reserve(void *items, size_t *capacity, size_t need, size_t size);
 /* Tests only: the n-th allocation from now on (0 = the next one) in this process fails, and all after it, until
  * called with a negative number. */
 void ade__alloc_fail_at(long n);
+void ade__alloc_fail_once(long n); /* the same, but those after it succeed */
 /* Allocations that have been asked for since the process began. */
 uint64_t ade__alloc_count(void);
 

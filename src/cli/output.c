@@ -30,8 +30,9 @@ static int fail_errno(output *out, const char *what) {
     }
     say(SAY_ERROR, "%s: %s: %s.", shown_name(out), what, strerror(error));
     if (error == ENOSPC || error == EDQUOT)
-        say(SAY_HINT, "make room, or choose another disk with -o FILE%s",
-            out->target ? "; nothing was left under that name" : "");
+        say(SAY_HINT, "%s%s",
+            out->repeatable ? "make room, and run the same command again" : "make room, or choose another disk with -o FILE",
+            out->target && !out->repeatable ? "; nothing was left under that name" : "");
     out->status = CLI_FAILED;
     return out->status;
 }
@@ -133,22 +134,51 @@ static int open_partial(output *out, const char *partial, const struct stat *exi
     return -1;
 }
 
-/* The path without links; the file itself need not exist. NULL with errno. */
-static char *resolved(const char *path) {
-    char       *whole = realpath(path, NULL), *folder;
+/* `name` in the folder of `path`; a name that begins with '/' is none of that folder. */
+static char *in_folder_of(const char *path, const char *name) {
+    const char *slash = name[0] == '/' ? NULL : strrchr(path, '/');
+    size_t      folder = slash ? (size_t)(slash - path) + 1 : 0, size = folder + strlen(name) + 1;
+    char       *whole = malloc(size);
+    if (whole) snprintf(whole, size, "%.*s%s", (int)folder, path, name);
+    return whole;
+}
+
+/* A file that is not there: its folder without links, and its name. */
+static char *resolved_new(const char *path) {
     const char *slash = strrchr(path, '/');
-    if (whole || errno != ENOENT) return whole;
-    folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-    if (folder) {
-        char *real = realpath(folder, NULL);
-        if (real) {
-            size_t size = strlen(real) + strlen(path) + 2;
-            whole = malloc(size);
-            if (whole) snprintf(whole, size, "%s/%s", real, slash ? slash + 1 : path);
-        }
-        free(real);
+    char       *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    char       *real = folder ? realpath(folder, NULL) : NULL, *whole = NULL;
+    if (real) {
+        size_t size = strlen(real) + strlen(path) + 2;
+        whole = malloc(size);
+        if (whole)
+            snprintf(whole, size, "%s%s%s", real, strcmp(real, "/") == 0 ? "" : "/", slash ? slash + 1 : path);
     }
+    free(real);
     free(folder);
+    return whole;
+}
+
+/* The path without links, also without one to a file that is not there. NULL with errno. */
+static char *resolved(const char *path) {
+    enum { MOST_LINKS = 40 };
+    char *at = strdup(path), *whole = NULL;
+    for (int links = 0; at && !whole; links++) {
+        char    target[PATH_MAX], *next;
+        ssize_t size;
+        whole = realpath(at, NULL);
+        if (whole || errno != ENOENT) break;
+        size = links < MOST_LINKS ? readlink(at, target, sizeof target - 1) : -1;
+        if (size < 0) {
+            whole = resolved_new(at);
+            break;
+        }
+        target[size] = '\0';
+        next = in_folder_of(at, target);
+        free(at);
+        at = next;
+    }
+    free(at);
     return whole;
 }
 
@@ -174,6 +204,7 @@ int output_open_partial(output *out, const char *path, const char *partial, cons
     int         exists;
     memset(out, 0, sizeof *out);
     out->fd = -1;
+    out->repeatable = partial != NULL;
     out->last_flush = seconds_now();
     if (!path || strcmp(path, "-") == 0 || strcmp(path, "/dev/stdout") == 0) {
         out->fd = STDOUT_FILENO;

@@ -21,13 +21,14 @@ typedef struct output {
     int         close_fd;
     int         line_wise; /* a terminal: every row is shown at once */
     int         status;    /* CLI_OK, or why writing stopped; the reason has been said */
+    int         repeatable; /* it has a partial's name, so that the same command goes on with it or writes it again */
     int         keep;      /* 1: the temporary file stays when the output is not completed */
     double      last_flush;
     uint64_t    written, marked; /* bytes of the file; of these up to the last mark */
 } output;
 
 #define OUTPUT_CLOSED_INIT                                                                                             \
-    { {0}, 0, 0, 0, -1, 0, 0, 0, 0, 0, 0, 0 }
+    { {0}, 0, 0, 0, -1, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* Opens `path`; NULL or "-" is standard output. `inputs` are the files that are read and must not be written: a NULL
  * `inputs` has none. All failures of this module are said on standard error; it returns CLI_OK, CLI_FAILED,
@@ -42,7 +43,7 @@ int output_open_partial(output *out, const char *path, const char *partial, cons
  */
 char *output_partial_name(const char *target, const char *owner);
 
-/* What output_open would write in the end: the path without links, the name of a pipe or device, or "-". NULL with
+/* What output_open would write in the end: the path without links (a file behind one need not be there), the name of a pipe or device, or "-". NULL with
  * errno. */
 char *output_identity(const char *path);
 
@@ -53,8 +54,9 @@ int output_mark(output *out);      /* writes what is buffered; from here on it c
 int output_sync(output *out);      /* the same, and waits until it is on the disk */
 int output_take_back(output *out); /* to the last mark; what was written directly stays */
 
-/* A short check sum of the bytes before `position` in the file at `path`, to tell whether they are ours; -1 with errno,
- * also if there are fewer. */
+/* A short check sum of the last 4 KiB before `position` in the file at `path`, to tell whether they are ours; -1 with
+ * errno, also if there are fewer bytes. It finds a file that is another one or was cut; a change further up in it goes
+ * unseen, as whole files of many gigabytes would be read again at each input's end. */
 int output_tail(const char *path, uint64_t position, char sum[17]);
 
 /* Whether two opened outputs would write the same file. */

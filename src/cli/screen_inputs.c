@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* ---- A list of paths ---- */
 
@@ -110,12 +111,48 @@ void screen_inputs_free(screen_inputs *inputs) {
     memset(inputs, 0, sizeof *inputs);
 }
 
-/* ---- The names of their outputs ---- */
+/* ---- The files that they stand for ---- */
 
 static int ends_in(const char *text, size_t size, const char *suffix) {
     size_t length = strlen(suffix);
     return size >= length && memcmp(text + size - length, suffix, length) == 0;
 }
+
+static int each_of_folder(const char *path, screen_input_fn take, void *user) {
+    size_t         size = strlen(path);
+    char          *prefix = malloc(size + 2);
+    DIR           *folder = opendir(path);
+    struct dirent *entry;
+    int            result = prefix ? 0 : -1;
+    if (prefix) snprintf(prefix, size + 2, "%s%s", path, ends_in(path, size, "/") ? "" : "/");
+    while (folder && result == 0 && (entry = readdir(folder)) != NULL) {
+        size = strlen(entry->d_name);
+        if (entry->d_name[0] != '.' &&
+            (ends_in(entry->d_name, size, ".xml") || ends_in(entry->d_name, size, ".xml.gz")))
+            result = take(user, prefix, entry->d_name);
+    }
+    if (folder) closedir(folder);
+    free(prefix);
+    return result;
+}
+
+int screen_inputs_each(const settings *wanted, screen_input_fn take, void *user) {
+    int result = 0;
+    for (size_t i = 0; i < wanted->n_files && result == 0; i++) {
+        const char *path = wanted->files[i], *slash = strrchr(path, '/');
+        struct stat info;
+        if (strcmp(path, "-") != 0 && stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
+            result = each_of_folder(path, take, user);
+        } else {
+            char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup("");
+            result = folder ? take(user, folder, slash ? slash + 1 : path) : -1;
+            free(folder);
+        }
+    }
+    return result;
+}
+
+/* ---- The names of their outputs ---- */
 
 char *screen_inputs_output_name(const char *source, int format) {
     static const char *const suffixes[] = {[ROWS_JSONL] = ".jsonl", [ROWS_TSV] = ".tsv", [ROWS_CSV] = ".csv"};
@@ -139,10 +176,12 @@ typedef struct named_input {
 typedef struct name_list {
     named_input *items;
     size_t       n, capacity;
+    int          format;
 } name_list;
 
-static int add_name(name_list *list, const char *folder, const char *name, int format) {
-    size_t       size = strlen(folder) + strlen(name) + 2;
+static int add_name(void *user, const char *folder, const char *name) {
+    name_list   *list = user;
+    size_t       size = strlen(folder) + strlen(name) + 1;
     named_input *item;
     if (list->n == list->capacity) {
         size_t       grown = list->capacity * 2 + 64;
@@ -152,31 +191,16 @@ static int add_name(name_list *list, const char *folder, const char *name, int f
         list->capacity = grown;
     }
     item = &list->items[list->n];
-    item->output = screen_inputs_output_name(name, format);
+    item->output = screen_inputs_output_name(name, list->format);
     item->path = malloc(size);
     if (!item->output || !item->path) {
         free(item->output);
         free(item->path);
         return -1;
     }
-    snprintf(item->path, size, "%s%s%s", folder, *folder && !ends_in(folder, strlen(folder), "/") ? "/" : "", name);
+    snprintf(item->path, size, "%s%s", folder, name);
     list->n++;
     return 0;
-}
-
-/* The files that a folder stands for, as in ade_screen_add. What cannot be read is said when it is added. */
-static int add_folder(name_list *list, const char *path, int format) {
-    DIR           *folder = opendir(path);
-    struct dirent *entry;
-    int            result = 0;
-    while (folder && result == 0 && (entry = readdir(folder)) != NULL) {
-        size_t size = strlen(entry->d_name);
-        if (entry->d_name[0] != '.' &&
-            (ends_in(entry->d_name, size, ".xml") || ends_in(entry->d_name, size, ".xml.gz")))
-            result = add_name(list, path, entry->d_name, format);
-    }
-    if (folder) closedir(folder);
-    return result;
 }
 
 static int by_output(const void *a, const void *b) {
@@ -185,21 +209,23 @@ static int by_output(const void *a, const void *b) {
     return order ? order : strcmp(x->path, y->path);
 }
 
-int screen_inputs_check_names(const settings *wanted) {
-    name_list list = {0};
-    int       result = 0, status = CLI_OK;
-    for (size_t i = 0; i < wanted->n_files && result == 0; i++) {
-        const char *path = wanted->files[i], *slash = strrchr(path, '/');
-        struct stat info;
-        if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
-            result = add_folder(&list, path, wanted->format);
-        } else {
-            char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup("");
-            result = folder ? add_name(&list, folder, slash ? slash + 1 : path, wanted->format) : -1;
-            free(folder);
+static int check_lengths(const name_list *list, const char *folder) {
+    long most = pathconf(folder, _PC_NAME_MAX);
+    for (size_t i = 0; i < list->n; i++)
+        if (most > 0 && strlen(list->items[i].output) > (size_t)most) {
+            say(SAY_ERROR,
+                "%s: its output in the folder of --output-dir would have a name of %zu bytes, and %ld is the most; "
+                "rename it.",
+                list->items[i].path, strlen(list->items[i].output), most);
+            return CLI_FAILED;
         }
-    }
-    if (result != 0) {
+    return CLI_OK;
+}
+
+int screen_inputs_check_names(const settings *wanted) {
+    name_list list = {.format = wanted->format};
+    int       status = CLI_OK;
+    if (screen_inputs_each(wanted, add_name, &list) != 0) {
         say(SAY_ERROR, "out of memory for the names of the inputs.");
         status = CLI_FAILED;
     }
@@ -211,6 +237,7 @@ int screen_inputs_check_names(const settings *wanted) {
             say(SAY_HINT, "rename one of them, or screen them in two runs with two folders");
             status = CLI_FAILED;
         }
+    if (status == CLI_OK) status = check_lengths(&list, wanted->output_dir);
     for (size_t i = 0; i < list.n; i++) {
         free(list.items[i].output);
         free(list.items[i].path);

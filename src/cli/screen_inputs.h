@@ -23,7 +23,13 @@ const char *screen_inputs_place(const screen_inputs *inputs, size_t index, char 
 /* The name of an input's own output: without .xml or .xml.gz, with the format's suffix. NULL when out of memory. */
 char *screen_inputs_output_name(const char *source, int format);
 
-/* Refuses two inputs, also of folders, that would have the same output. CLI_OK, or CLI_FAILED; said. */
+/* Calls `take` for each input, with a folder's files instead of the folder, as ade_screen_add takes them: `folder` is ""
+ * or ends in '/'. What cannot be read is said when it is added. 0, or what `take` returned first; -1 without memory. */
+typedef int (*screen_input_fn)(void *user, const char *folder, const char *name);
+int screen_inputs_each(const settings *wanted, screen_input_fn take, void *user);
+
+/* Refuses inputs whose output in the folder of --output-dir would have the name of another's, or one that is too long.
+ * CLI_OK, or CLI_FAILED; said. */
 int screen_inputs_check_names(const settings *wanted);
 
 void screen_inputs_free(screen_inputs *inputs);

@@ -23,12 +23,20 @@ static int no_memory(const char *what) {
     return CLI_FAILED;
 }
 
+/* A path that nothing can be written to, or no memory for it; errno says which. */
+static int bad_path(const char *path) {
+    say(SAY_ERROR, "%s: cannot be written: %s.", path ? path : "standard output", strerror(errno));
+    return CLI_FAILED;
+}
+
 static char *join(const char *folder, const char *name) {
     size_t length = strlen(folder), size = length + strlen(name) + 2;
     char  *path = malloc(size);
     if (path) snprintf(path, size, "%s%s%s", folder, length > 0 && folder[length - 1] == '/' ? "" : "/", name);
     return path;
 }
+
+char *screen_output_path(const settings *wanted, const char *name) { return join(wanted->output_dir, name); }
 
 static int is_regular_or_new(const char *path) {
     struct stat info;
@@ -56,48 +64,38 @@ static int make_folder(const char *path) {
 }
 
 /* An output that is opened only when the store is: can it be? A pipe is not touched, since its reader would see it. */
-static int probe(const screen_output *out, const char *path) {
+static int probe(const char *path) {
     output test = OUTPUT_CLOSED_INIT;
     int    status;
     if (!is_regular_or_new(path)) return CLI_OK;
-    status = output_open(&test, path, out->guarded, out->n_guarded);
+    status = output_open(&test, path, NULL, 0);
     output_finish(&test, 0);
     return status;
 }
 
-static int guard_inputs(screen_output *out) {
-    const settings *wanted = out->wanted;
-    out->guarded = calloc(wanted->n_files + 2, sizeof *out->guarded);
-    if (!out->guarded) return no_memory("the names of the inputs");
-    for (size_t i = 0; i < wanted->n_files; i++) out->guarded[out->n_guarded++] = wanted->files[i];
-    if (wanted->store) out->guarded[out->n_guarded++] = wanted->store;
-    if (wanted->files_from) out->guarded[out->n_guarded++] = wanted->files_from;
-    return CLI_OK;
-}
-
 int screen_output_open(screen_output *out, const settings *wanted) {
     const output closed = OUTPUT_CLOSED_INIT;
-    int          status;
+    int          status = CLI_OK;
     memset(out, 0, sizeof *out);
     out->wanted = wanted;
     out->rows = out->parts = closed;
     out->shape = (row_shape){(row_format)wanted->format, wanted->document, wanted->no_text, wanted->metadata};
     out->none = wanted->dry_run;
-    status = guard_inputs(out);
-    if (status != CLI_OK || out->none) return status;
+    out->began = time(NULL);
+    if (out->none) return CLI_OK;
     if (wanted->output_dir) {
         status = make_folder(wanted->output_dir);
         if (status == CLI_OK) status = screen_inputs_check_names(wanted);
     }
     if (status != CLI_OK) return status;
     if (wanted->store) {
-        if (!wanted->output_dir) status = probe(out, wanted->output);
-        if (status == CLI_OK && wanted->parts) status = probe(out, wanted->parts);
+        if (!wanted->output_dir) status = probe(wanted->output);
+        if (status == CLI_OK && wanted->parts) status = probe(wanted->parts);
         return status;
     }
-    if (!wanted->output_dir) status = output_open(&out->rows, wanted->output, out->guarded, out->n_guarded);
+    if (!wanted->output_dir) status = output_open(&out->rows, wanted->output, NULL, 0);
     if (status == CLI_OK && wanted->parts)
-        status = output_open(&out->parts, wanted->parts, out->guarded, out->n_guarded);
+        status = output_open(&out->parts, wanted->parts, NULL, 0);
     return status;
 }
 
@@ -111,25 +109,31 @@ static json_t *shape_object(const settings *wanted) {
                      "metadata", wanted->metadata);
 }
 
-/* One output of the note. NULL when it cannot be made. */
-static json_t *place_object(const output *out) {
+/* One output of the note; rows: -1 = not known. NULL when it cannot be made. */
+static json_t *place_object(const output *out, int64_t rows) {
     const char *slash;
     char        sum[17];
     if (!out->target) return json_pack("{s:o}", "path", json_from_text(out->name ? out->name : "-"));
     if (output_tail(out->temporary, out->written, sum) != 0) return NULL;
     slash = strrchr(out->temporary, '/');
-    return json_pack("{s:o, s:o, s:I, s:s}", "path", json_from_text(out->target), "partial",
-                     json_from_text(slash ? slash + 1 : out->temporary), "bytes", (json_int_t)out->written, "tail",
-                     sum);
+    return json_pack("{s:o, s:o, s:I, s:s, s:I}", "path", json_from_text(out->target), "partial",
+                     json_from_text(slash ? slash + 1 : out->temporary), "bytes", (json_int_t)out->written, "tail", sum,
+                     "rows", (json_int_t)rows);
+}
+
+/* The rows in the output, with those of the interrupted run that it goes on with. */
+static int64_t rows_of(const screen_output *out) {
+    return out->rows_before < 0 ? -1 : out->rows_before + (int64_t)out->n_rows;
 }
 
 static char *note_text(const screen_output *out) {
-    json_t *note = json_pack("{s:s, s:o}", "by", "adesieve screen", "shape", shape_object(out->wanted));
+    json_t *note = json_pack("{s:s, s:I, s:o}", "by", "adesieve screen", "began", (json_int_t)out->began, "shape",
+                             shape_object(out->wanted));
     char   *text = NULL, *folder = out->wanted->output_dir ? realpath(out->wanted->output_dir, NULL) : NULL;
     int     failed = !note;
     if (folder) failed |= json_object_set_new(note, "folder", json_from_text(folder)) != 0;
-    if (!out->wanted->output_dir) failed |= json_object_set_new(note, "rows", place_object(&out->rows)) != 0;
-    if (out->wanted->parts) failed |= json_object_set_new(note, "parts", place_object(&out->parts)) != 0;
+    if (!out->wanted->output_dir) failed |= json_object_set_new(note, "rows", place_object(&out->rows, rows_of(out))) != 0;
+    if (out->wanted->parts) failed |= json_object_set_new(note, "parts", place_object(&out->parts, -1)) != 0;
     if (!failed) text = json_dumps(note, JSON_COMPACT);
     json_decref(note);
     free(folder);
@@ -206,12 +210,11 @@ static char *beside(const char *target, const char *name) {
 /* ---- Begin, or go on ---- */
 
 static int begin_output(screen_output *out, output *one, const char *path) {
-    char *target = output_identity(path), *partial;
-    int   status;
-    partial = target ? output_partial_name(target, out->store_path) : NULL;
+    char *target = output_identity(path), *partial = target ? output_partial_name(target, out->store_path) : NULL;
+    int   status = partial ? CLI_OK : bad_path(path);
     free(target);
-    if (!partial) return no_memory(path ? path : "standard output");
-    status = output_open_partial(one, path, partial, out->guarded, out->n_guarded);
+    if (!partial) return status;
+    status = output_open_partial(one, path, partial, NULL, 0);
     if (status == CLI_OK) status = output_restart(one, 0);
     free(partial);
     return status;
@@ -224,12 +227,13 @@ static int resume_output(screen_output *out, output *one, const char *path, cons
     uint64_t    position = (uint64_t)json_integer_value(json_object_get(place, "bytes"));
     char        sum[17], *target, *temporary;
     int         status = CLI_OK, found;
-    if (!partial || !noted_sum) return output_open(one, path, out->guarded, out->n_guarded); /* a pipe */
+    if (!partial || !noted_sum) return output_open(one, path, NULL, 0); /* a pipe */
     target = output_identity(path); /* the note's path is a text, and may be another one than these bytes */
     temporary = target ? beside(target, partial) : NULL;
     if (!temporary) {
+        status = bad_path(path);
         free(target);
-        return no_memory(path);
+        return status;
     }
     found = output_tail(temporary, position, sum) == 0 && strcmp(sum, noted_sum) == 0;
     if (!found && access(temporary, F_OK) != 0 && output_tail(target, position, sum) == 0 &&
@@ -245,7 +249,7 @@ static int resume_output(screen_output *out, output *one, const char *path, cons
                       "those)");
         status = CLI_FAILED;
     }
-    if (status == CLI_OK) status = output_open_partial(one, path, partial, out->guarded, out->n_guarded);
+    if (status == CLI_OK) status = output_open_partial(one, path, partial, NULL, 0);
     if (status == CLI_OK) status = output_restart(one, position);
     if (status == CLI_OK) one->keep = 1;
     free(temporary);
@@ -276,8 +280,11 @@ static int begin_outputs(screen_output *out) {
 
 static int resume_outputs(screen_output *out, const json_t *note) {
     const settings *wanted = out->wanted;
+    const json_t   *rows = json_object_get(json_object_get(note, "rows"), "rows");
     int             status = CLI_OK;
     out->resumed = out->noted = 1;
+    out->rows_before = json_is_integer(rows) ? (int64_t)json_integer_value(rows) : -1;
+    out->began = (time_t)json_integer_value(json_object_get(note, "began")); /* 0 = not known */
     if (!wanted->output_dir) status = resume_output(out, &out->rows, wanted->output, json_object_get(note, "rows"));
     if (status == CLI_OK && wanted->parts)
         status = resume_output(out, &out->parts, wanted->parts, json_object_get(note, "parts"));
@@ -336,18 +343,19 @@ int screen_output_begin(screen_output *out, ade_screen *screen) {
 static int open_own(screen_output *out, const char *source) {
     char *name = screen_inputs_output_name(source, out->wanted->format), *path, *target, *partial = NULL;
     int   status;
-    path = name ? join(out->wanted->output_dir, name) : NULL;
+    path = name ? screen_output_path(out->wanted, name) : NULL;
     target = path ? output_identity(path) : NULL;
     partial = target ? output_partial_name(target, NULL) : NULL;
     out->source = partial ? strdup(source) : NULL;
+    status = out->source ? CLI_OK : bad_path(path ? path : source);
     free(name);
     free(target);
-    if (!out->source) {
+    if (status != CLI_OK) {
         free(path);
         free(partial);
-        return no_memory(source);
+        return status;
     }
-    status = output_open_partial(&out->rows, path, partial, out->guarded, out->n_guarded);
+    status = output_open_partial(&out->rows, path, partial, NULL, 0);
     if (status == CLI_OK && !out->rows.target) { /* a pipe of that name has no end that it can show */
         say(SAY_ERROR, "%s: is no regular file; remove it, or choose another folder.", path);
         status = CLI_FAILED;
@@ -432,25 +440,55 @@ static int confirm(screen_output *out, ade_screen *screen) {
     return CLI_OK;
 }
 
+/* The own output that an input has now. *path is NULL without one. */
+static int find_own(const screen_output *out, const ade_screen_file *file, char **path, uint64_t *size) {
+    char       *name = screen_inputs_output_name(file->name, out->wanted->format);
+    struct stat info;
+    *path = name ? screen_output_path(out->wanted, name) : NULL;
+    free(name);
+    if (!*path) return no_memory(file->name);
+    if (stat(*path, &info) == 0 && S_ISREG(info.st_mode)) {
+        *size = (uint64_t)info.st_size;
+    } else {
+        free(*path);
+        *path = NULL;
+    }
+    return CLI_OK;
+}
+
 /* An input that an earlier run has done: is its own output there? */
 static int look_for_own(screen_output *out, const ade_screen_file *file) {
-    char       *name = screen_inputs_output_name(file->name, out->wanted->format);
-    char       *path = name ? join(out->wanted->output_dir, name) : NULL;
-    struct stat info;
-    int         status = path ? CLI_OK : no_memory(file->name);
-    if (status == CLI_OK && stat(path, &info) == 0 && S_ISREG(info.st_mode))
-        status = add_written(out, path, (uint64_t)info.st_size, -1);
+    char    *path;
+    uint64_t size;
+    int      status = find_own(out, file, &path, &size);
+    if (status == CLI_OK && path)
+        status = add_written(out, path, size, -1);
     else if (status == CLI_OK)
         out->outputs_missing++;
-    free(name);
+    free(path);
+    return status;
+}
+
+/* Records that the store knows as unchanged give no rows, so that the input's new output lacks what its earlier one may
+ * hold. */
+static int warn_of_unchanged(const screen_output *out, const ade_screen_file *file) {
+    char    *path = NULL;
+    uint64_t size;
+    int      status = file->unchanged > 0 ? find_own(out, file, &path, &size) : CLI_OK;
+    if (path)
+        say(SAY_WARNING,
+            "%s: %llu of its records were screened before, are unchanged and give no rows, and %s is replaced by the "
+            "rows of the others; 'adesieve export' writes what the store holds.",
+            file->name, (unsigned long long)file->unchanged, path);
     free(path);
     return status;
 }
 
 /* A file that failed leaves nothing where that can be: its rows come again when it is read again. Without a store, one
- * stream keeps them. */
-static int take_back(screen_output *out, uint64_t *left) {
-    int status = CLI_OK, own = out->wanted->output_dir != NULL;
+ * stream keeps them. An own output of an earlier run stays: it is whole. */
+static int take_back(screen_output *out, const ade_screen_file *file, uint64_t *left) {
+    int      status = CLI_OK, own = out->wanted->output_dir != NULL;
+    uint64_t size;
     *left = out->file_rows;
     if (own || (out->wanted->store && out->rows.target)) {
         *left = 0;
@@ -461,6 +499,7 @@ static int take_back(screen_output *out, uint64_t *left) {
         else if (!own)
             status = output_take_back(&out->rows);
     }
+    if (status == CLI_OK && own) status = find_own(out, file, &out->kept, &size);
     if (status == CLI_OK && out->wanted->parts && (own || out->wanted->store)) status = output_take_back(&out->parts);
     return status;
 }
@@ -469,14 +508,17 @@ int screen_output_file(screen_output *out, ade_screen *screen, const ade_screen_
     const settings *wanted = out->wanted;
     int             status = CLI_OK, own = wanted->output_dir != NULL;
     *left = 0;
+    free(out->kept);
+    out->kept = NULL;
     if (out->none) return CLI_OK;
     if (file->skipped) return own ? look_for_own(out, file) : CLI_OK;
-    if (file->status != ADE_OK) {
-        status = take_back(out, left);
+    if (file->status != ADE_OK && file->status != ADE_END) {
+        status = take_back(out, file, left);
     } else {
         /* The texts first, so that rows never stand there without those that they count in. */
         if (wanted->parts) status = wanted->store ? output_sync(&out->parts) : output_mark(&out->parts);
         if (status == CLI_OK && own && !out->source) status = open_own(out, file->name);
+        if (status == CLI_OK && own) status = warn_of_unchanged(out, file);
         if (status == CLI_OK && own)
             status = close_own(out, 1);
         else if (status == CLI_OK && wanted->store)
@@ -489,29 +531,35 @@ int screen_output_file(screen_output *out, ade_screen *screen, const ade_screen_
 
 /* ---- The end ---- */
 
-static int finish_output(screen_output *out, output *one, const char *path, int64_t rows, uint64_t done) {
+static int finish_output(screen_output *out, output *one, const char *path, int64_t rows,
+                         const ade_screen_stats *stats) {
     struct stat info;
-    int         status;
+    int         status, there = out->wanted->store && !out->resumed && one->target && stat(one->target, &info) == 0;
     /* When no input was new, a file of the run before is not replaced by an empty one. */
-    if (out->wanted->store && !out->resumed && done == 0 && one->target && stat(one->target, &info) == 0) {
+    if (there && stats->files_done == 0) {
         out->untouched = 1;
-        return output_finish(one, 0);
+        status = output_finish(one, 0);
+        return status == CLI_OK ? add_written(out, path, (uint64_t)info.st_size, -1) : status;
     }
+    if (there && info.st_size > 0 && stats->files_skipped > 0)
+        say(SAY_WARNING,
+            "%s: is replaced by the rows of this run; %llu input%s done before, and %s not in it: 'adesieve export' "
+            "writes all.",
+            path, (unsigned long long)stats->files_skipped, stats->files_skipped == 1 ? " was" : "s were",
+            stats->files_skipped == 1 ? "is" : "are");
     status = output_finish(one, 1);
     if (status == CLI_OK && is_regular_or_new(path)) status = add_written(out, path, one->written, rows);
     return status;
 }
 
-int screen_output_finish(screen_output *out, uint64_t done) {
+int screen_output_finish(screen_output *out, const ade_screen_stats *stats) {
     const settings *wanted = out->wanted;
     int             status = CLI_OK;
     if (out->none) return CLI_OK;
-    if (wanted->parts) status = finish_output(out, &out->parts, wanted->parts, -1, done); /* first, as above */
+    if (wanted->parts) status = finish_output(out, &out->parts, wanted->parts, -1, stats); /* first, as above */
     if (status != CLI_OK && status != CLI_CLOSED) return status;
     if (!wanted->output_dir)
-        status = finish_output(out, &out->rows, wanted->output, out->resumed ? -1 : (int64_t)out->n_rows, done);
-    else if (out->source) /* --limit has ended the run within this input */
-        status = close_own(out, 1);
+        status = finish_output(out, &out->rows, wanted->output, rows_of(out), stats);
     return status;
 }
 
@@ -523,7 +571,7 @@ void screen_output_close(screen_output *out) {
     output_finish(&out->parts, 0);
     for (size_t i = 0; i < out->n_files; i++) free(out->files[i].path);
     free(out->files);
-    free(out->guarded);
+    free(out->kept);
     free(out->store_path);
     memset(out, 0, sizeof *out);
     out->rows.fd = out->parts.fd = -1;

@@ -10,6 +10,7 @@
 #include "screen_rows.h"
 
 #include <stdint.h>
+#include <time.h>
 
 /* An output file that is complete. */
 typedef struct written_file {
@@ -22,11 +23,11 @@ typedef struct screen_output {
     const settings *wanted;
     row_shape       shape;
     output          rows, parts;
-    const char    **guarded; /* (n_guarded): inputs and the store, which no output may replace */
-    size_t          n_guarded;
     int             none;                      /* a dry run: nothing is written */
     char           *store_path;                /* the store's, without links; NULL = no store */
     int             resumed;                   /* goes on with the outputs of an interrupted run */
+    time_t          began;                     /* when that one began, or this one; 0 = not known */
+    int64_t         rows_before;               /* that it had written; -1 = not known */
     int             noted;                     /* the store knows our outputs: they are kept if the run ends early */
     int             untouched;                 /* nothing was new, so that the file that was there has stayed */
     char           *source;                    /* the input whose own output is open; NULL = none */
@@ -35,11 +36,16 @@ typedef struct screen_output {
     written_file   *files;
     size_t          n_files, capacity;
     uint64_t        outputs_missing; /* skipped inputs whose own output is not there */
+    char           *kept;            /* of an input that failed: its own output of an earlier run; NULL = none */
 } screen_output;
 
 /* All functions say what is wrong and return an exit status (exit_status.h). screen_output_close is due in any case. */
 
-/* Before anything else: opens what can be opened, looks at the rest, makes the folder. `wanted` has all inputs. */
+/* The file `name` in the folder of --output-dir. NULL when out of memory. */
+char *screen_output_path(const settings *wanted, const char *name);
+
+/* Opens what can be opened, looks at the rest, makes the folder. `wanted` has all inputs, and is checked
+ * (screen_guard.h). */
 int screen_output_open(screen_output *out, const settings *wanted);
 
 /* Before the first row: goes on with the outputs of an interrupted run that the store tells of, or begins them. */
@@ -52,8 +58,8 @@ void screen_output_part(screen_output *out, const ade_screen_part *part); /* a f
  * of its rows that could not be taken back. */
 int screen_output_file(screen_output *out, ade_screen *screen, const ade_screen_file *file, uint64_t *left);
 
-/* At the end of all: completes the outputs. `done`: inputs that were read to their end in this run. */
-int screen_output_finish(screen_output *out, uint64_t done);
+/* At the end of all: completes the outputs. */
+int screen_output_finish(screen_output *out, const ade_screen_stats *stats);
 
 /* Abandons what is not complete; what the store knows of stays for the next run. */
 void screen_output_close(screen_output *out);

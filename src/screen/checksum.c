@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define READ_SIZE ((size_t)256 * 1024)
@@ -45,19 +46,24 @@ void ade__md5_end(const ade_md5 *md5, char text[ADE_MD5_TEXT]) {
     text[2 * sizeof digest] = '\0';
 }
 
-static bool stopped(int wake_fd) {
-    struct pollfd wake = {.fd = wake_fd, .events = POLLIN};
-    return wake_fd >= 0 && poll(&wake, 1, 0) > 0;
+bool ade__md5_woken(void *wake_fd) {
+    const int    *fd = wake_fd;
+    struct pollfd wake = {.fd = *fd, .events = POLLIN};
+    return *fd >= 0 && poll(&wake, 1, 0) > 0;
 }
 
 /* Reads to the end of the file, or `limit` bytes; `take` is called for each piece. */
-static ade_status read_all(const char *path, int wake_fd, size_t limit, void (*take)(void *, const char *, size_t),
-                           void *user) {
+static ade_status read_all(const char *path, const ade_stop *stop, size_t limit,
+                           void (*take)(void *, const char *, size_t), void *user) {
     char *buffer = ade__malloc(READ_SIZE);
     if (!buffer) return ADE_OUT_OF_MEMORY;
-    int        fd = open(path, O_RDONLY | O_CLOEXEC);
-    ade_status status = ADE_OK;
-    if (fd < 0) status = ade__fail(ADE_IO, "%s cannot be opened for reading: %s", path, strerror(errno));
+    struct stat info;
+    int         fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not hold us */
+    ade_status  status = ADE_OK;
+    if (fd < 0)
+        status = ade__fail(ADE_IO, "%s cannot be opened for reading: %s", path, strerror(errno));
+    else if (fstat(fd, &info) || !S_ISREG(info.st_mode))
+        status = ade__fail(ADE_IO, "%s cannot be read: it is no regular file", path);
     while (!status && limit) {
         ssize_t n = read(fd, buffer, limit < READ_SIZE ? limit : READ_SIZE);
         if (n < 0 && errno == EINTR) continue;
@@ -65,7 +71,7 @@ static ade_status read_all(const char *path, int wake_fd, size_t limit, void (*t
         if (n <= 0) break;
         take(user, buffer, (size_t)n);
         limit -= (size_t)n;
-        if (stopped(wake_fd)) status = ade__fail(ADE_CANCELLED, "reading %s was stopped", path);
+        if (stop->fn(stop->user)) status = ade__fail(ADE_CANCELLED, "reading %s was stopped", path);
     }
     if (fd >= 0) close(fd);
     ade__free(buffer);
@@ -74,10 +80,10 @@ static ade_status read_all(const char *path, int wake_fd, size_t limit, void (*t
 
 static void add_piece(void *user, const char *data, size_t size) { ade__md5_add(user, data, size); }
 
-ade_status ade__md5_of_file(const char *path, int wake_fd, char text[ADE_MD5_TEXT]) {
+ade_status ade__md5_of_file(const char *path, const ade_stop *stop, char text[ADE_MD5_TEXT]) {
     ade_md5 *md5;
     ADE_TRY(ade__md5_new(&md5));
-    ade_status status = read_all(path, wake_fd, SIZE_MAX, add_piece, md5);
+    ade_status status = read_all(path, stop, SIZE_MAX, add_piece, md5);
     if (!status) ade__md5_end(md5, text);
     ade__md5_free(md5);
     return status;
@@ -120,7 +126,7 @@ static bool find_sum(const sum_file *file, char sum[ADE_MD5_TEXT]) {
     return found;
 }
 
-ade_status ade__md5_check(const char *path, int wake_fd, bool *found) {
+ade_status ade__md5_check(const char *path, const ade_stop *stop, bool *found) {
     char   wanted[ADE_MD5_TEXT], actual[ADE_MD5_TEXT];
     size_t size = strlen(path) + sizeof ".md5";
     char  *name = ade__malloc(size);
@@ -132,11 +138,11 @@ ade_status ade__md5_check(const char *path, int wake_fd, bool *found) {
         return ADE_OK;
     }
     sum_file   file = {.size = 0};
-    ade_status status = read_all(name, wake_fd, SUM_FILE_LIMIT, keep_piece, &file);
+    ade_status status = read_all(name, stop, SUM_FILE_LIMIT, keep_piece, &file);
     if (!status && !find_sum(&file, wanted))
         status = ade__fail(ADE_BAD_INPUT, "%s holds no MD5 sum (32 hexadecimal digits); fetch it again, or remove it",
                            name);
-    if (!status) status = ade__md5_of_file(path, wake_fd, actual);
+    if (!status) status = ade__md5_of_file(path, stop, actual);
     if (!status && memcmp(wanted, actual, sizeof wanted) != 0)
         status = ade__fail(ADE_BAD_INPUT, "%s has the MD5 sum %s, but %s says %s: it is damaged or not the same release; "
                                           "fetch both again", path, actual, name, wanted);

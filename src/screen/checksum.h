@@ -17,12 +17,21 @@ void       ade__md5_free(ade_md5 *md5); /* NULL is fine */
 void       ade__md5_add(ade_md5 *md5, const void *data, size_t size);
 void       ade__md5_end(const ade_md5 *md5, char text[ADE_MD5_TEXT]); /* of what was added so far */
 
+/* Asked now and then while a file is read: true ends it with ADE_CANCELLED. */
+typedef struct ade_stop {
+    bool (*fn)(void *user);
+    void *user;
+} ade_stop;
+
+/* Such a question: whether the descriptor that `wake_fd` points to has become readable. */
+bool ade__md5_woken(void *wake_fd);
+
 /* Compares a file with the sum in `path`.md5, in NLM's form ("MD5(name)= sum") or md5sum's ("sum  name"). *found is
- * false where there is no such file. `wake_fd`: as in gzip_in.h.
+ * false where there is no such file.
  * ADE_BAD_INPUT (the sums differ, or the .md5 holds none), ADE_IO, ADE_CANCELLED, ADE_OUT_OF_MEMORY. */
-ade_status ade__md5_check(const char *path, int wake_fd, bool *found);
+ade_status ade__md5_check(const char *path, const ade_stop *stop, bool *found);
 
 /* The sum of a whole file. */
-ade_status ade__md5_of_file(const char *path, int wake_fd, char text[ADE_MD5_TEXT]);
+ade_status ade__md5_of_file(const char *path, const ade_stop *stop, char text[ADE_MD5_TEXT]);
 
 #endif

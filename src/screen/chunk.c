@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#define SENTENCES_LIMIT 65536 /* of a record; real ones stay below 300 */
 #define FULL_SENTENCES 2048
 #define FULL_BYTES ((size_t)512 * 1024)
 #define FULL_RECORDS 4096                /* records without texts fill chunks, too */
@@ -141,8 +142,10 @@ static ade_status add_part(ade_chunk *chunk, int32_t kind, int32_t section_index
     ADE_TRY(ade__sentences_split(text, sentences));
     ADE_TRY(copy(chunk, label, &part.label));
     ADE_TRY(copy(chunk, text, &part.text));
-    if (chunk->n_sentences + sentences->n > UINT32_MAX / 2)
-        return ade__fail(ADE_BAD_INPUT, "a record has more sentences than can be counted");
+    if (record->n_sentences + sentences->n > SENTENCES_LIMIT)
+        return ade__fail(ADE_BAD_INPUT,
+                         "the record with PMID %lld has more than %d sentences, which no citation has; the file is damaged",
+                         (long long)record->shown.pmid, SENTENCES_LIMIT);
     part.first_sentence = (uint32_t)chunk->n_sentences;
     part.n_sentences = (uint32_t)sentences->n;
     if (ade__reserve(&chunk->parts, &chunk->parts_capacity, chunk->n_parts + 1, sizeof *chunk->parts))
@@ -230,6 +233,11 @@ bool ade__chunk_is_full(const ade_chunk *chunk) {
     return chunk->n_sentences >= FULL_SENTENCES || chunk->text.size >= FULL_BYTES || chunk->n_records >= FULL_RECORDS;
 }
 
+size_t ade__chunk_memory(const ade_chunk *chunk) {
+    return chunk->text.size + chunk->records_capacity * sizeof *chunk->records +
+           chunk->parts_capacity * sizeof *chunk->parts + chunk->sentences_capacity * sizeof *chunk->sentences;
+}
+
 static void clear_items(void *items, size_t *n, size_t *capacity) {
     *n = 0;
     if (*capacity <= KEPT_ITEMS) return;
@@ -288,7 +296,9 @@ uint64_t ade__record_hash(const ade_record *record, int other_abstracts) {
     uint64_t hash = add_text(0x243f6a8885a308d3u, record->title);
     for (size_t i = 0; i < record->n_sections; i++) {
         const ade_record_section *section = &record->sections[i];
-        if (is_wanted(section, other_abstracts)) hash = add_text(add_text(hash, section->label), section->text);
+        if (!is_wanted(section, other_abstracts)) continue;
+        hash = add_word(hash, (uint64_t)i << 1 | section->other); /* where the text is: rows say it */
+        hash = add_text(add_text(hash, section->label), section->text);
     }
     return hash;
 }

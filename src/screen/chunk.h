@@ -49,6 +49,7 @@ typedef struct ade_chunk {
     size_t              n_sentences, sentences_capacity;
     ade_arena           text; /* all strings */
     uint64_t            bytes_read, bytes_xml; /* of the file, up to this chunk's end */
+    size_t              memory;                /* while it waits: what it takes */
     bool                first, last;           /* of its file */
     bool                cut;                   /* by the limit: the file goes on, the run does not */
     /* Of the last one: */
@@ -71,8 +72,9 @@ ade_status ade__chunk_add(ade_chunk *chunk, const ade_record *record, const ade_
 ade_status ade__chunk_add_deleted(ade_chunk *chunk, const ade_record *record);
 
 bool ade__chunk_is_full(const ade_chunk *chunk);
-void ade__chunk_clear(ade_chunk *chunk); /* keeps memory of the usual size for the next */
-void ade__chunk_free(ade_chunk *chunk);  /* what it holds, not itself */
+size_t ade__chunk_memory(const ade_chunk *chunk); /* bytes that it takes, about */
+void   ade__chunk_clear(ade_chunk *chunk); /* keeps memory of the usual size for the next */
+void   ade__chunk_free(ade_chunk *chunk);  /* what it holds, not itself */
 
 /* Over title, section labels and section texts that are screened; equal on every machine. */
 uint64_t ade__record_hash(const ade_record *record, int other_abstracts);

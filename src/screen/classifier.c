@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define KEPT_TEXTS 32768
 #define WINDOWS 4 /* two in the session, one being made, one with the caller */
 
 struct ade_classifier {
@@ -24,6 +25,7 @@ struct ade_classifier {
     /* The thread's own. */
     uint64_t records; /* not counting deletions */
     bool     end;     /* nothing more is to be read */
+    bool     limited; /* because of the limit */
 
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t  finished, room;
@@ -81,13 +83,13 @@ static ade_status take_chunk(ade_classifier *c, ade_screened *w, ade_chunk *chun
             chunk->n_records = i;
             chunk->cut = true;
             chunk->last = false;
-            c->end = true;
+            c->end = c->limited = true;
             return ADE_OK;
         }
         ADE_TRY(decide(c, w, chunk, &chunk->records[i]));
     }
-    if (chunk->last && chunk->fault) ade__known_fail_file(c->options.known);
-    if (chunk->last && limit_reached(c)) c->end = true;
+    if (chunk->last && chunk->fault && c->options.drop_failed) ade__known_fail_file(c->options.known);
+    if (chunk->last && limit_reached(c)) c->end = c->limited = true;
     return ADE_OK;
 }
 
@@ -122,7 +124,20 @@ static ade_status lay_out(const ade_classifier *c, ade_screened *w) {
     return ADE_OK;
 }
 
+/* One that hostile records swelled goes back to the system. */
+static void shrink(ade_screened *w) {
+    if (w->texts_capacity <= KEPT_TEXTS) return;
+    ade__free(w->texts);
+    ade__free(w->window.results);
+    ade__free(w->window.logits);
+    ade__free(w->window.probabilities);
+    w->texts = NULL;
+    w->window = (ade_window){0};
+    w->texts_capacity = w->results_capacity = w->logits_capacity = w->probabilities_capacity = 0;
+}
+
 static void put_free(ade_classifier *c, ade_screened *w) {
+    shrink(w);
     for (size_t i = 0; i < w->n_chunks; i++) ade__reader_give_back(c->options.reader, w->chunks[i]);
     w->n_chunks = w->n_texts = 0;
     w->done = false;
@@ -252,6 +267,8 @@ ade_screened *ade__classifier_next(ade_classifier *c, int milliseconds, bool *ov
 void ade__classifier_give_back(ade_classifier *c, ade_screened *window) { put_free(c, window); }
 
 ade_status ade__classifier_status(const ade_classifier *c) { return ade__adopt_error(c->status, c->text); }
+
+bool ade__classifier_limited(const ade_classifier *c) { return c->limited; }
 
 void ade__classifier_seconds(ade_classifier *c, double *working, double *starved) {
     pthread_mutex_lock(&c->lock);

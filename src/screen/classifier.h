@@ -39,6 +39,7 @@ typedef struct ade_classifier_options {
     size_t            window_texts; /* a window takes no further chunk once it has as many */
     uint64_t          limit;        /* records; 0 = none */
     bool              whole_files;  /* the limit takes effect at the end of a file */
+    bool              drop_failed;  /* a file that fails has said nothing */
 } ade_classifier_options;
 
 typedef struct ade_classifier ade_classifier;
@@ -53,6 +54,9 @@ void          ade__classifier_give_back(ade_classifier *classifier, ade_screened
 
 /* ADE_END when all is read; else the failure, with its text. */
 ade_status ade__classifier_status(const ade_classifier *classifier);
+
+/* Whether it ended because of the limit, with files or records left. To be asked when it is over. */
+bool ade__classifier_limited(const ade_classifier *classifier);
 
 /* Seconds that the session has worked, and that it had nothing to do because reading was not fast enough. */
 void ade__classifier_seconds(ade_classifier *classifier, double *working, double *starved);

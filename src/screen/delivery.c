@@ -9,6 +9,7 @@
 #include "threads.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #define WAIT_MILLISECONDS 50 /* the progress callback is promised ten times a second */
@@ -103,11 +104,22 @@ static ade_status keep_outcomes(ade_screen *s, const ade_chunk *chunk) {
     return ADE_OK;
 }
 
+/* The file counts as not read. */
+static void take_back(ade_screen *s) {
+    const ade_screen_stats now = s->stats;
+    s->stats = s->at_file;
+    s->stats.files_failed = now.files_failed;
+    s->stats.files_skipped = now.files_skipped;
+    s->stats.bytes_read = now.bytes_read;
+    s->stats.bytes_xml = now.bytes_xml;
+}
+
 /* The file has been read to its end, or failed. *given: a row was made of it. */
 static ade_status end_file(ade_screen *s, const ade_chunk *chunk, ade_screen_row *row, bool *given) {
     const ade_status fault = chunk->fault;
     const bool       of_the_file = fault == ADE_IO || fault == ADE_BAD_INPUT;
     s->file = chunk->file + 1;
+    if (fault && s->drop_failed) take_back(s);
     show_file(s, chunk->file);
     memcpy(s->shown_md5, chunk->md5, sizeof s->shown_md5);
     s->shown.md5 = s->shown_md5;
@@ -127,6 +139,18 @@ static ade_status end_file(ade_screen *s, const ade_chunk *chunk, ade_screen_row
     }
     *given = give_file_row(s, chunk->file, row);
     return ADE_OK;
+}
+
+/* The limit was reached within the file, which is neither done nor failed. */
+static bool end_cut_file(ade_screen *s, const ade_chunk *chunk, ade_screen_row *row) {
+    s->file = chunk->file + 1;
+    show_file(s, chunk->file);
+    (void)snprintf(s->shown_error, sizeof s->shown_error,
+                   "the limit of %llu records was reached in %s, and the rest of it was not read",
+                   (unsigned long long)s->options.limit, s->shown.path);
+    s->shown.status = ADE_END;
+    s->shown.error = s->shown_error;
+    return give_file_row(s, chunk->file, row);
 }
 
 /* ---- Records ------------------------------------------------------------------------------------------------------- */
@@ -242,7 +266,7 @@ static ade_status note_hits(ade_screen *s, const ade_chunk *chunk, const ade_chu
 static ade_status note_record(ade_screen *s, const ade_chunk *chunk, const ade_chunk_record *record, int32_t best) {
     ade_screen_record shown = record->shown;
     if (!s->state || s->options.dry_run || record->novelty == ADE_NOVELTY_SUPERSEDED) return ADE_OK;
-    if (s->options.no_store_text) shown.title = (ade_text){"", 0};
+    if (s->options.no_store_text) shown.title = (ade_text){NULL, 0};
     if (record->novelty == ADE_NOVELTY_UNCHANGED) return ade__outcomes_unchanged(&s->outcomes, &shown);
     const ade_state_outcome outcome = {
         .hash = record->hash, .record = &shown, .scores = s->scores, .best_sentence = best};
@@ -280,6 +304,30 @@ static bool is_screened(const ade_chunk_record *record) {
     return record->novelty == ADE_NOVELTY_NEW || record->novelty == ADE_NOVELTY_REVISED;
 }
 
+static void show_part(ade_screen *s, const ade_chunk *chunk, const ade_chunk_record *record,
+                      const ade_chunk_part *part) {
+    if (!s->options.parts) return;
+    const ade_screen_part shown = shown_part(s, chunk, record, part);
+    s->options.parts(s->options.parts_user, &shown);
+}
+
+/* The one row of a record in a run of documents. */
+static void give_document(ade_screen *s, const ade_chunk *chunk, const ade_chunk_record *record, int32_t best,
+                          ade_screen_row *row, bool *given) {
+    s->record++;
+    for (uint32_t i = 0; i < record->n_parts; i++) show_part(s, chunk, record, &chunk->parts[record->first_part + i]);
+    if (!record->shown.n_hits && !s->options.all) return;
+    ade_screen_row document = {.part = ADE_PART_TITLE,
+                               .pmid = record->shown.pmid,
+                               .version = record->shown.version,
+                               .sentence = -1,
+                               .source = input(s, chunk->file)->name,
+                               .record = &record->shown};
+    if (best >= 0) document = sentence_row(s, chunk, record, part_of(chunk, record, (size_t)best), (size_t)best);
+    give(s, chunk, &document, row);
+    *given = true;
+}
+
 /* Counts the record and what it came to; in a run of documents, gives its row. */
 static ade_status enter_record(ade_screen *s, const ade_chunk *chunk, ade_chunk_record *record, ade_screen_row *row,
                                bool *given) {
@@ -292,18 +340,12 @@ static ade_status enter_record(ade_screen *s, const ade_chunk *chunk, ade_chunk_
         s->record++;
         return ADE_OK;
     }
+    if (s->options.documents) {
+        give_document(s, chunk, record, best, row, given);
+        return ADE_OK;
+    }
     s->record_entered = true;
     s->part = s->sentence = 0;
-    if (!s->options.documents || !(record->shown.n_hits || s->options.all)) return ADE_OK;
-    ade_screen_row document = {.part = ADE_PART_TITLE,
-                               .pmid = record->shown.pmid,
-                               .version = record->shown.version,
-                               .sentence = -1,
-                               .source = input(s, chunk->file)->name,
-                               .record = &record->shown};
-    if (best >= 0) document = sentence_row(s, chunk, record, part_of(chunk, record, (size_t)best), (size_t)best);
-    give(s, chunk, &document, row);
-    *given = true;
     return ADE_OK;
 }
 
@@ -313,17 +355,12 @@ static ade_status walk_record(ade_screen *s, const ade_chunk *chunk, const ade_c
     while (s->part < record->n_parts) {
         const ade_chunk_part *part = &chunk->parts[record->first_part + s->part];
         const size_t          first = part->first_sentence - record->first_sentence;
-        if (s->sentence == first && s->options.parts) {
-            const ade_screen_part shown = shown_part(s, chunk, record, part);
-            s->options.parts(s->options.parts_user, &shown);
-        }
+        if (s->sentence == first) show_part(s, chunk, record, part);
         while (s->sentence < first + part->n_sentences) {
             const size_t i = s->sentence++;
-            if (s->options.documents || chunk->sentences[record->first_sentence + i].slot == ADE_NO_SLOT) continue;
+            if (chunk->sentences[record->first_sentence + i].slot == ADE_NO_SLOT) continue;
             const ade_screen_row from = sentence_row(s, chunk, record, part, i);
-            /* A value that is no number is no hit, but is shown: a broken model must not look like a file without
-             * hits. */
-            if (!from.hit && !s->options.all && isfinite(from.result.score)) continue;
+            if (!from.hit && !s->options.all) continue;
             give(s, chunk, &from, row);
             *given = true;
             if (s->sentence == first + part->n_sentences) s->part++;
@@ -353,6 +390,7 @@ static ade_status leave_chunk(ade_screen *s, const ade_chunk *chunk, ade_screen_
     s->stats.bytes_xml = s->at_file.bytes_xml + chunk->bytes_xml;
     s->chunk_entered = false;
     s->chunk++;
+    if (chunk->cut) *given = end_cut_file(s, chunk, row);
     return chunk->last ? end_file(s, chunk, row, given) : ADE_OK;
 }
 
@@ -379,7 +417,7 @@ static ade_status next_window(ade_screen *s, ade_screen_row *row, bool *given) {
     s->chunk_entered = false;
     if (s->window) return ADE_OK;
     ade_status status = ade__classifier_status(s->classifier);
-    if (status != ADE_END || s->options.limit) return status;
+    if (status != ADE_END || ade__classifier_limited(s->classifier)) return status;
     *given = pass_done_files(s, s->inputs.n, row);
     return *given ? ADE_OK : status;
 }

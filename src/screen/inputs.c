@@ -48,6 +48,17 @@ static void forget(ade_inputs *inputs, size_t n) {
     while (inputs->n > n) ade__free(inputs->files[--inputs->n].path);
 }
 
+/* The file that is there already under this or another name, or NULL. */
+static const ade_input_file *find_same(const ade_inputs *inputs, const char *path, const struct stat *info) {
+    for (size_t i = 0; i < inputs->n; i++) {
+        const ade_input_file *other = &inputs->files[i];
+        const bool            both_named = info && strcmp(other->path, "-");
+        if (both_named ? other->device == info->st_dev && other->inode == info->st_ino : !strcmp(other->path, path))
+            return other;
+    }
+    return NULL;
+}
+
 static ade_status add_file(ade_inputs *inputs, const char *path, const struct stat *info) {
     ade_input_file file = {.sized = info && S_ISREG(info->st_mode)};
     if (info) {
@@ -56,14 +67,10 @@ static ade_status add_file(ade_inputs *inputs, const char *path, const struct st
         file.device = info->st_dev;
         file.inode = info->st_ino;
     }
-    for (size_t i = 0; i < inputs->n; i++) {
-        const ade_input_file *other = &inputs->files[i];
-        const bool            both_named = info && strcmp(other->path, "-");
-        if (both_named ? other->device == file.device && other->inode == file.inode : !strcmp(other->path, path))
-            return ade__fail(ADE_INVALID_ARGUMENT,
-                             "%s is given twice (also as %s); a file is screened once, leave one out", path,
-                             other->path);
-    }
+    const ade_input_file *same = find_same(inputs, path, info);
+    if (same)
+        return ade__fail(ADE_INVALID_ARGUMENT, "%s is given twice (also as %s); a file is screened once, leave one out",
+                         path, same->path);
     if (ade__reserve(&inputs->files, &inputs->capacity, inputs->n + 1, sizeof *inputs->files)) return ADE_OUT_OF_MEMORY;
     file.path = ade__strdup(path);
     if (!file.path) return ADE_OUT_OF_MEMORY;
@@ -75,32 +82,43 @@ static ade_status add_file(ade_inputs *inputs, const char *path, const struct st
     return ADE_OK;
 }
 
-static ade_status add_folder(ade_inputs *inputs, const char *path) {
-    DIR *folder = opendir(path);
-    if (!folder) return ade__fail(ADE_IO, "the folder %s cannot be opened: %s", path, strerror(errno));
-    const size_t before = inputs->n;
-    ade_status   status = ADE_OK;
+/* What cannot be looked at (a link to nowhere) is named when its turn comes, like any file that fails: the others are no
+ * worse for it. */
+static ade_status add_entry(ade_inputs *inputs, const char *path, bool links, const ade_log *log) {
+    struct stat info;
+    const bool  is_link = !lstat(path, &info) && S_ISLNK(info.st_mode), there = !stat(path, &info);
+    if (is_link != links || (there && !S_ISREG(info.st_mode))) return ADE_OK;
+    const ade_input_file *same = is_link && there ? find_same(inputs, path, &info) : NULL;
+    if (same) {
+        ade__log(log, ADE_LOG_WARNING, "%s is left out: it is a link to %s, which is screened", path, same->path);
+        return ADE_OK;
+    }
+    return add_file(inputs, path, there ? &info : NULL);
+}
+
+/* Links come after the files, so that it is they that are left out. */
+static ade_status add_entries(ade_inputs *inputs, const char *path, DIR *folder, bool links, const ade_log *log) {
+    rewinddir(folder);
     for (;;) {
         errno = 0;
         const struct dirent *entry = readdir(folder);
-        if (!entry) {
-            if (errno) status = ade__fail(ADE_IO, "the folder %s cannot be read: %s", path, strerror(errno));
-            break;
-        }
+        if (!entry && errno) return ade__fail(ADE_IO, "the folder %s cannot be read: %s", path, strerror(errno));
+        if (!entry) return ADE_OK;
         if (!is_medline_name(entry->d_name)) continue;
-        struct stat info;
-        char       *full = ade__join_path(path, entry->d_name);
-        if (!full) {
-            status = ADE_OUT_OF_MEMORY;
-            break;
-        }
-        /* What cannot be looked at (a link to nowhere) is named when its turn comes, like any file that fails: the
-         * others are no worse for it. */
-        const bool there = !stat(full, &info);
-        if (!there || S_ISREG(info.st_mode)) status = add_file(inputs, full, there ? &info : NULL);
+        char *full = ade__join_path(path, entry->d_name);
+        if (!full) return ADE_OUT_OF_MEMORY;
+        ade_status status = add_entry(inputs, full, links, log);
         ade__free(full);
-        if (status) break;
+        if (status) return status;
     }
+}
+
+static ade_status add_folder(ade_inputs *inputs, const char *path, const ade_log *log) {
+    DIR *folder = opendir(path);
+    if (!folder) return ade__fail(ADE_IO, "the folder %s cannot be opened: %s", path, strerror(errno));
+    const size_t before = inputs->n;
+    ade_status   status = add_entries(inputs, path, folder, false, log);
+    if (!status) status = add_entries(inputs, path, folder, true, log);
     closedir(folder);
     if (!status && inputs->n == before)
         status = ade__fail(ADE_IO, "the folder %s holds no file named *.xml or *.xml.gz", path);
@@ -108,11 +126,11 @@ static ade_status add_folder(ade_inputs *inputs, const char *path) {
     return status;
 }
 
-ade_status ade__inputs_add(ade_inputs *inputs, const char *path) {
+ade_status ade__inputs_add(ade_inputs *inputs, const char *path, const ade_log *log) {
     struct stat info;
     if (!strcmp(path, "-")) return add_file(inputs, path, NULL);
     if (stat(path, &info)) return ade__fail(ADE_IO, "%s cannot be read: %s", path, strerror(errno));
-    return S_ISDIR(info.st_mode) ? add_folder(inputs, path) : add_file(inputs, path, &info);
+    return S_ISDIR(info.st_mode) ? add_folder(inputs, path, log) : add_file(inputs, path, &info);
 }
 
 static int compare(const void *a, const void *b) {

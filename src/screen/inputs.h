@@ -4,6 +4,7 @@
 #define ADE_INPUTS_H
 
 #include "adesieve.h"
+#include "log.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,10 +30,11 @@ typedef struct ade_inputs {
 } ade_inputs;
 
 /* Adds a file, "-", a pipe, or a folder: all *.xml and *.xml.gz directly in it that are files and not hidden, also those
- * that cannot be looked at, such as a link to nowhere.
+ * that cannot be looked at, such as a link to nowhere. A link in a folder to a file that is there already is left out,
+ * with a warning to `log`.
  * On failure nothing is added. ADE_IO: no such file, a folder without such files. ADE_INVALID_ARGUMENT: a file that is
  * there already, under whatever name (it would be screened twice). ADE_OUT_OF_MEMORY. */
-ade_status ade__inputs_add(ade_inputs *inputs, const char *path);
+ade_status ade__inputs_add(ade_inputs *inputs, const char *path, const ade_log *log);
 
 /* Files without a number first, then by year (0 for others than NLM's), number, name, path. */
 void ade__inputs_sort(ade_inputs *inputs);

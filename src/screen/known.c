@@ -38,8 +38,9 @@ typedef struct table {
 struct ade_known {
     ade_state            *state;
     const ade_input_file *file;
-    pthread_mutex_t       lock;   /* guards the list of tables (not what is in them) */
-    table                *newest; /* with a state: one a file, not yet confirmed; else the only one */
+    bool                  confirmed; /* files stay apart until they are */
+    pthread_mutex_t       lock;      /* guards the list of tables (not what is in them) */
+    table                *newest;    /* the present file's; behind it those not yet confirmed, or the one of all before */
 };
 
 /* ---- A table ------------------------------------------------------------------------------------------------------ */
@@ -121,16 +122,25 @@ static int32_t table_get(const table *t, int64_t pmid, uint64_t *hash) {
     return p->version[(uint64_t)pmid % PAGE];
 }
 
+static ade_status table_merge(table *to, const table *from) {
+    for (size_t i = 0; i < from->capacity; i++) {
+        const page *p = from->places[i].page;
+        if (!p) continue;
+        for (unsigned k = 0; k < PAGE; k++)
+            if (p->version[k] != ABSENT &&
+                table_put(to, (int64_t)(from->places[i].key << PAGE_BITS | k), p->version[k], p->hash[k]))
+                return ADE_OUT_OF_MEMORY;
+    }
+    return ADE_OK;
+}
+
 /* ---- What is known ------------------------------------------------------------------------------------------------ */
 
-ade_status ade__known_new(ade_state *state, ade_known **out) {
+ade_status ade__known_new(ade_state *state, bool confirmed, ade_known **out) {
     ade_known *k = ade__calloc(1, sizeof *k);
     if (!k) return ADE_OUT_OF_MEMORY;
     k->state = state;
-    if (!state && !(k->newest = table_new())) {
-        ade__free(k);
-        return ADE_OUT_OF_MEMORY;
-    }
+    k->confirmed = confirmed;
     pthread_mutex_init(&k->lock, NULL);
     *out = k;
     return ADE_OK;
@@ -149,9 +159,17 @@ void ade__known_free(ade_known *k) {
 
 ade_status ade__known_begin_file(ade_known *k, const ade_input_file *file) {
     k->file = file;
-    if (!k->state) return ADE_OK;
     table *t = table_new();
     if (!t) return ADE_OUT_OF_MEMORY;
+    if (!k->confirmed && k->newest && k->newest->older) { /* the file before is sure now: it goes to those before it */
+        table *before = k->newest;
+        if (table_merge(before->older, before)) {
+            table_free(t);
+            return ADE_OUT_OF_MEMORY;
+        }
+        k->newest = before->older;
+        table_free(before);
+    }
     pthread_mutex_lock(&k->lock);
     t->older = k->newest;
     k->newest = t;
@@ -160,7 +178,7 @@ ade_status ade__known_begin_file(ade_known *k, const ade_input_file *file) {
 }
 
 void ade__known_fail_file(ade_known *k) {
-    if (!k->state || !k->newest) return;
+    if (!k->newest) return;
     pthread_mutex_lock(&k->lock);
     table *t = k->newest;
     k->newest = t->older;
@@ -169,7 +187,7 @@ void ade__known_fail_file(ade_known *k) {
 }
 
 void ade__known_confirmed(ade_known *k) {
-    if (!k->state) return;
+    if (!k->confirmed) return;
     pthread_mutex_lock(&k->lock);
     table **last = &k->newest, *t;
     while (*last && (*last)->older) last = &(*last)->older;

@@ -3,7 +3,8 @@
  * what a record is: new, revised, unchanged or superseded.
  *
  * Without a store all is kept in one table, 12 to 14 bytes a PMID where PMIDs lie close together (all of MEDLINE: about
- * 550 MB). With a store, each file has a small table of its own until it is confirmed; then the store answers for it.
+ * 550 MB), up to 400 where they are scattered. With a store, each file has a small table of its own until it is
+ * confirmed; then the store answers for it.
  *
  * The rule: a higher version beats a lower one; at equal versions the later file does, then the later record. Later is
  * what comes later in this run; against the store it is, for two of NLM's files, the place that year and number give
@@ -30,8 +31,9 @@ typedef enum ade_novelty {
 
 typedef struct ade_known ade_known;
 
-/* `state` may be NULL; it lives longer. ADE_OUT_OF_MEMORY. */
-ade_status ade__known_new(ade_state *state, ade_known **out);
+/* `state` may be NULL; it lives longer. `confirmed`: ade__known_confirmed will be called for each file; else one table
+ * serves for all. ADE_OUT_OF_MEMORY. */
+ade_status ade__known_new(ade_state *state, bool confirmed, ade_known **out);
 void       ade__known_free(ade_known *known); /* NULL is fine */
 
 /* The records that come now are this file's. ADE_OUT_OF_MEMORY. */
@@ -43,7 +45,7 @@ ade_status ade__known_note(ade_known *known, int64_t pmid, int32_t version, uint
 /* A deletion. *applies is false when a later file of NLM has said something newer. Statuses as above. */
 ade_status ade__known_delete(ade_known *known, int64_t pmid, bool *applies);
 
-/* With a store: forgets what the present file said, because it failed and will be read again. */
+/* Forgets what the present file said, because it failed and what it gave is taken back. */
 void ade__known_fail_file(ade_known *known);
 
 /* The oldest file that was begun, did not fail and has not been confirmed yet is now in the store. */

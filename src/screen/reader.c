@@ -17,7 +17,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define QUEUE 3 /* chunks of a file that may wait */
+#define QUEUE 3 /* chunks that may wait in any case, of the file that is handed out: it must never stand still */
 #define AHEAD 2 /* files a thread may be ahead of the one that is handed out: small ones are read in no time */
 
 typedef struct job { /* a file */
@@ -53,6 +53,7 @@ struct ade_reader {
     ade_chunk      *free_chunks;
     ade_chunk     **chunks; /* all there are */
     size_t          n_chunks, chunks_capacity;
+    size_t          waiting_bytes; /* of all chunks in the queues */
     bool            stopping;
     double          seconds;
 };
@@ -76,14 +77,19 @@ static ade_status new_chunk(ade_reader *r, ade_chunk **out) {
     return ADE_OK;
 }
 
+/* Whether a chunk of the file may be begun. Under the lock. */
+static bool has_room(const ade_reader *r, size_t file) {
+    const int waiting = r->jobs[file].waiting;
+    return !waiting || r->waiting_bytes < r->options.budget || (file == r->next_to_hand_out && waiting < QUEUE);
+}
+
 /* Makes sure that w->chunk is there, once the file's queue has room for it. */
 static ade_status need_chunk(worker *w) {
     ade_reader *r = w->reader;
-    job        *j = &r->jobs[w->file];
     if (w->chunk) return ADE_OK;
     const double before = ade__seconds();
     pthread_mutex_lock(&r->lock);
-    while (j->waiting >= QUEUE && !r->stopping) pthread_cond_wait(&r->room, &r->lock);
+    while (!has_room(r, w->file) && !r->stopping) pthread_cond_wait(&r->room, &r->lock);
     const bool stop = r->stopping;
     ade_chunk *chunk = stop ? NULL : r->free_chunks;
     if (chunk) r->free_chunks = chunk->next;
@@ -113,6 +119,7 @@ static void hand_over(worker *w) {
     job        *j = &r->jobs[w->file];
     chunk->bytes_read = w->input ? ade__input_bytes_read(w->input) : 0;
     chunk->bytes_xml = w->bytes_xml;
+    chunk->memory = ade__chunk_memory(chunk);
     w->chunk = NULL;
     pthread_mutex_lock(&r->lock);
     if (j->last)
@@ -121,6 +128,7 @@ static void hand_over(worker *w) {
         j->first = chunk;
     j->last = chunk;
     j->waiting++;
+    r->waiting_bytes += chunk->memory;
     count_seconds(w);
     pthread_cond_signal(&r->filled);
     pthread_mutex_unlock(&r->lock);
@@ -142,10 +150,11 @@ static ade_status on_record(void *user, const ade_record *record) {
 }
 
 static ade_status read_file(worker *w) {
-    const ade_reader     *r = w->reader;
+    ade_reader           *r = w->reader;
+    const ade_stop        stop = {ade__md5_woken, &r->wake_fd};
     const ade_input_file *file = &r->options.inputs->files[w->file];
     const char           *name = strcmp(file->path, "-") ? file->path : "standard input";
-    if (r->options.check_md5 && file->sized) ADE_TRY(ade__md5_check(file->path, r->wake_fd, &w->md5_checked));
+    if (r->options.check_md5 && file->sized) ADE_TRY(ade__md5_check(file->path, &stop, &w->md5_checked));
     ADE_TRY(ade__input_open(file->path, r->wake_fd, &w->input));
     ADE_TRY(ade__input_want_md5(w->input));
     return ade__medline_read(w->input, name, on_record, w, &w->bytes_xml);
@@ -161,7 +170,9 @@ static void end_file(worker *w, ade_status status) {
     if (status) ade__copy_error(text, sizeof text);
     ade_status no_chunk = need_chunk(w);
     if (no_chunk == ADE_CANCELLED) return;
-    if (no_chunk) {
+    if (no_chunk) { /* whatever the file's end was: the run ends with this */
+        status = no_chunk;
+        ade__copy_error(text, sizeof text);
         w->chunk = w->spare;
         w->chunk->file = w->file;
         w->chunk->first = !w->begun;
@@ -286,6 +297,7 @@ ade_chunk *ade__reader_next(ade_reader *r, bool wait, bool *end) {
             j->first = chunk->next;
             if (!j->first) j->last = NULL;
             j->waiting--;
+            r->waiting_bytes -= chunk->memory;
             if (chunk->last) r->next_to_hand_out++;
             pthread_cond_broadcast(&r->room);
             break;

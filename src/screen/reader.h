@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The reading side of a screening run: threads that each take the next file, unpack and parse it, and split its records
- * into sentences, ahead of the classifier. A file's chunks wait in a queue of its own that holds a few, and only a few
- * files are open at a time, so memory stays constant however slow the rest is; chunks are handed out in the order of
- * files and records, whatever the threads. */
+ * into sentences, ahead of the classifier. A file's chunks wait in a queue of its own, and all queues together have a
+ * budget of memory, so that it stays constant however slow the rest is. Chunks are handed out in the order of files and
+ * records, whatever the threads. */
 #ifndef ADE_READER_H
 #define ADE_READER_H
 
@@ -20,6 +20,7 @@ typedef struct ade_reader_options {
     bool              check_md5;
     bool              parts_stand; /* of a file that fails, what came before the place stands: the message says so */
     int               threads;     /* at least 1 */
+    size_t            budget;      /* bytes that all waiting chunks may take, beyond a few for each file */
 } ade_reader_options;
 
 typedef struct ade_reader ade_reader;

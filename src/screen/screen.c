@@ -20,6 +20,11 @@
 #define MOST_READERS 16
 #define CPU_READERS 2 /* a processor classifies slower than it reads; more would only take memory */
 
+/* Bytes that may be read ahead. Files are handed out in order, so a thread works on a later one only as far as there is
+ * room for what it makes of it; one of NLM's files, 320 MB of XML, becomes about 100 MB. */
+#define CPU_BUDGET ((size_t)8 << 20)
+#define BUDGET ((size_t)192 << 20)
+
 /* Texts. Enough to fill batches with texts of like length; on a processor rows should come every few seconds. */
 #define CPU_WINDOW 2048
 #define GPU_WINDOW 8192
@@ -52,8 +57,14 @@ static void put_number(char text[40], double value) {
         (void)snprintf(text, 40, "%.*g", digits, value);
         if (strtof(text, NULL) == (float)value) break;
     }
-    for (char *c = text; *c; c++)
-        if (!strchr("0123456789+-e", *c)) *c = '.';
+    char *to = text;
+    for (const char *from = text; *from; from++) { /* a locale's decimal point may be another, of several bytes */
+        if (strchr("0123456789+-e", *from))
+            *to++ = *from;
+        else if (to == text || to[-1] != '.')
+            *to++ = '.';
+    }
+    *to = '\0';
 }
 
 static ade_status open_store(ade_screen *s, const ade_session_options *session) {
@@ -93,8 +104,11 @@ static ade_status open_store(ade_screen *s, const ade_session_options *session) 
 }
 
 static ade_status check_options(const ade_model *model, const ade_screen_options *options) {
-    if (isnan(options->threshold))
-        return ade__fail(ADE_INVALID_ARGUMENT, "the threshold of a screening run is not a number");
+    if (!isfinite((float)options->threshold))
+        return ade__fail(ADE_INVALID_ARGUMENT, "the threshold of a screening run is no number that a score can reach");
+    if (options->reserved)
+        return ade__fail(ADE_INVALID_ARGUMENT, "the reserved member of ade_screen_options is %d and must be 0",
+                         (int)options->reserved);
     if (options->other_abstracts < ADE_OTHER_ABSTRACTS_NONE || options->other_abstracts > ADE_OTHER_ABSTRACTS_ALL)
         return ade__fail(ADE_INVALID_ARGUMENT, "other_abstracts is %d, none of ade_other_abstracts' values",
                          (int)options->other_abstracts);
@@ -134,6 +148,7 @@ ade_status ade__screen_open(ade_model *model, const ade_screen_options *options,
     s->threads = session.threads > 0 ? session.threads : ade__cpu_count();
     ade_status status = open_parts(s, &session);
     s->options.session = NULL; /* the caller's, not kept */
+    s->drop_failed = options->store || options->drop_failed;
     s->options.store = NULL;
     if (status) {
         char text[sizeof s->over_text];
@@ -151,12 +166,14 @@ ade_status ade__screen_add(ade_screen *s, const char *path) {
                          "%s comes too late: files are added before the first row is fetched, because they are read in "
                          "the order of the numbers in their names",
                          path);
-    ADE_TRY(ade__inputs_add(&s->inputs, path));
+    ADE_TRY(ade__inputs_add(&s->inputs, path, &s->log));
     s->stats.files_total = s->inputs.n;
     return ADE_OK;
 }
 
 /* ---- Starting and ending ------------------------------------------------------------------------------------------- */
+
+static bool is_stopped(void *user) { return ade__screen_cancelled(user); }
 
 /* Asks the store about each file. The MD5 sum is computed only where name and size agree and the time does not: a copy. */
 static ade_status find_done_files(ade_screen *s) {
@@ -168,12 +185,15 @@ static ade_status find_done_files(ade_screen *s) {
         bool            need_md5 = false;
         char            md5[ADE_MD5_TEXT];
         if (!file->sized) continue;
-        ADE_TRY(ade__state_file_done(s->state, file->name, file->size, file->mtime, NULL, &file->done, &need_md5,
-                                     &s->done[i]));
+        ADE_TRY(ade__state_file_done(s->state, file->name, file->path, file->size, file->mtime, NULL, &file->done,
+                                     &need_md5, &s->done[i]));
         if (file->done || !need_md5) continue;
-        if (ade__screen_cancelled(s)) return ade__fail(ADE_CANCELLED, "the run was stopped by the progress callback");
-        if (ade__md5_of_file(file->path, -1, md5)) continue; /* the reader will say why */
-        ADE_TRY(ade__state_file_done(s->state, file->name, file->size, file->mtime, md5, &file->done, NULL, &s->done[i]));
+        const ade_stop   stop = {is_stopped, s};
+        const ade_status status = ade__md5_of_file(file->path, &stop, md5);
+        if (status == ADE_CANCELLED || status == ADE_OUT_OF_MEMORY) return status;
+        if (status) continue; /* the reader will say why */
+        ADE_TRY(ade__state_file_done(s->state, file->name, file->path, file->size, file->mtime, md5, &file->done, NULL,
+                                     &s->done[i]));
     }
     return ADE_OK;
 }
@@ -196,13 +216,14 @@ static ade_status start(ade_screen *s) {
     ade__inputs_sort(&s->inputs);
     ADE_TRY(find_done_files(s));
     s->bytes_total = ade__inputs_bytes(&s->inputs);
-    ADE_TRY(ade__known_new(s->state, &s->known));
+    ADE_TRY(ade__known_new(s->state, s->state && !s->options.dry_run, &s->known));
     const ade_reader_options reading = {
         .inputs = &s->inputs,
         .rules = {.section_labels = !s->options.no_section_label, .other_abstracts = s->options.other_abstracts},
         .check_md5 = !s->options.no_md5,
-        .parts_stand = !s->state,
-        .threads = reader_threads(s)};
+        .parts_stand = !s->drop_failed,
+        .threads = reader_threads(s),
+        .budget = is_on_cpu(s) ? CPU_BUDGET : BUDGET};
     ADE_TRY(ade__reader_start(&reading, &s->reader));
     const ade_classifier_options classifying = {.session = s->session,
                                                 .n_labels = (size_t)s->n_labels,
@@ -211,7 +232,8 @@ static ade_status start(ade_screen *s) {
                                                 .inputs = &s->inputs,
                                                 .window_texts = is_on_cpu(s) ? CPU_WINDOW : GPU_WINDOW,
                                                 .limit = s->options.limit,
-                                                .whole_files = s->state != NULL};
+                                                .whole_files = s->state != NULL,
+                                                .drop_failed = s->drop_failed};
     return ade__classifier_start(&classifying, &s->classifier);
 }
 
@@ -226,8 +248,10 @@ static void read_clocks(const ade_screen *s, ade_screen_stats *stats) {
 
 static void stop_threads(ade_screen *s) {
     atomic_store(&s->cancelled, 1);
-    read_clocks(s, &s->stats);
-    if (s->owner == getpid() && s->reader) ade__reader_stop(s->reader);
+    if (s->owner == getpid()) { /* after fork() a thread that is not there may hold a lock */
+        read_clocks(s, &s->stats);
+        if (s->reader) ade__reader_stop(s->reader);
+    }
     ade__classifier_free(s->classifier);
     ade__reader_free(s->reader);
     s->classifier = NULL;
@@ -272,7 +296,7 @@ ade_status ade__screen_next(ade_screen *s, ade_screen_row *row) {
 void ade__screen_close(ade_screen *s) {
     if (!s) return;
     stop_threads(s);
-    ade__known_free(s->known);
+    if (s->owner == getpid()) ade__known_free(s->known); /* else a thread may have been changing it at the fork */
     ade__state_close(s->state);
     ade__session_close(s->session);
     ade__outcomes_free(&s->outcomes);
@@ -315,8 +339,15 @@ static ade_state_file file_for_store(const ade_screen *s, const ade_pending_file
 static ade_status store_file(ade_screen *s, const ade_pending_file *p) {
     const ade_state_file file = file_for_store(s, p);
     ADE_TRY(ade__state_begin_file(s->state, &file));
-    ade_status status = ade__outcomes_store(&p->outcomes, s->state);
-    if (!status) status = ade__state_commit(s->state, &file, s->note);
+    ADE_TRY(ade__outcomes_store(&p->outcomes, s->state));
+    return ade__state_end_file(s->state, &file);
+}
+
+/* All that is pending, as one transaction: the note speaks of all of it. */
+static ade_status store_pending(ade_screen *s) {
+    ade_status status = ADE_OK;
+    for (size_t i = 0; i < s->n_pending && !status; i++) status = store_file(s, &s->pending[i]);
+    if (!status) status = ade__state_commit(s->state, s->note);
     if (status) {
         char text[2048];
         ade__copy_error(text, sizeof text);
@@ -348,15 +379,11 @@ static ade_status confirm(ade_screen *s) {
         return ade__fail(ADE_INVALID_ARGUMENT, "this screen was opened before fork(); only the parent process can "
                                                "confirm its rows");
     if (s->state && !s->options.dry_run) {
-        size_t     stored = 0;
-        ade_status status = ADE_OK;
-        while (stored < s->n_pending && !(status = store_file(s, &s->pending[stored]))) {
-            ade__outcomes_free(&s->pending[stored++].outcomes);
+        if (s->n_pending) ADE_TRY(store_pending(s));
+        for (; s->n_pending; s->n_pending--) {
+            ade__outcomes_free(&s->pending[s->n_pending - 1].outcomes);
             ade__known_confirmed(s->known);
         }
-        s->n_pending -= stored;
-        if (stored) memmove(s->pending, s->pending + stored, s->n_pending * sizeof *s->pending);
-        if (status) return status;
         if (s->over == ADE_END && !s->finished) ADE_TRY(finish_store(s));
     }
     s->stats.confirmed = s->stats.rows;

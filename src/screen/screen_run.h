@@ -34,6 +34,7 @@ struct ade_screen {
     void              *progress_user;
     ade_log            log;
     int                threads;
+    bool               drop_failed;
     atomic_int         cancelled; /* the progress callback asked for it, or the run is being closed */
     atomic_flag        busy;      /* catches two threads in one screen, and its own callbacks */
     pid_t              owner;     /* the process that has the threads */
@@ -59,7 +60,6 @@ struct ade_screen {
     size_t           file; /* the files before this one have been told of */
     float           *scores; /* of the record's sentences, scratch */
     size_t           scores_capacity;
-    ade_screen_row   best; /* of the record */
     uint64_t         bytes_of_files; /* read, of the files that ended */
     ade_screen_stats stats, at_file; /* now; when the present file began */
     double           file_began;

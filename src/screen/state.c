@@ -41,7 +41,7 @@
     X(FILES, "SELECT name, path, year, number, size, mtime, md5, bytes_xml, citations, new_citations, revised, "       \
              "unchanged, superseded, deleted, sentences, screened, hits, rows, tokens, id FROM files WHERE name = ? "  \
              "ORDER BY id DESC")                                                                                       \
-    X(MOVE_FILE, "UPDATE files SET mtime = ? WHERE id = ?")                                                            \
+    X(MOVE_FILE, "UPDATE files SET path = ?, mtime = ? WHERE id = ?")                                                  \
     X(PUT_FILE, "INSERT INTO files (name, year, number, size, run) VALUES (?, ?, ?, ?, ?)")                            \
     X(UPDATE_FILE, "UPDATE files SET path = ?, size = ?, mtime = ?, md5 = ?, bytes_xml = ?, citations = ?, "           \
                    "new_citations = ?, revised = ?, unchanged = ?, superseded = ?, deleted = ?, sentences = ?, "       \
@@ -91,6 +91,8 @@ struct ade_state {
      * So a find can come between two puts, or waits for a COMMIT. */
     pthread_mutex_t lock;
 
+    bool           begun; /* a transaction is open */
+    size_t         places_committed;
     /* The file that is being written. */
     bool           writing;
     ade_status     failed; /* a write failed: SQLite may have rolled back, so nothing more may be written */
@@ -440,15 +442,16 @@ static ade_status load_file(ade_state *state, sqlite3_stmt *row, ade_state_file 
 }
 
 /* The time of last change of a file known by its sum is remembered, so that a copied baseline is summed only once. */
-static ade_status move_file(ade_state *state, int64_t id, int64_t mtime) {
+static ade_status move_file(ade_state *state, int64_t id, const char *path, int64_t mtime) {
     binder b = use(state, SQL_MOVE_FILE);
+    bind_string(&b, path);
     bind_int(&b, mtime);
     bind_int(&b, id);
     return run(state, &b);
 }
 
-ade_status ade__state_file_done(ade_state *state, const char *name, uint64_t size, int64_t mtime, const char *md5,
-                                bool *done, bool *need_md5, ade_state_file *file) {
+ade_status ade__state_file_done(ade_state *state, const char *name, const char *path, uint64_t size, int64_t mtime,
+                                const char *md5, bool *done, bool *need_md5, ade_state_file *file) {
     bool    found = false, same_size = false, moved = false, more;
     int64_t id = 0;
     if (state->nothing) {
@@ -463,7 +466,9 @@ ade_status ade__state_file_done(ade_state *state, const char *name, uint64_t siz
     while (!(status = step(state, &b, &more)) && more && !found) {
         const char *known = (const char *)sqlite3_column_text(b.statement, 6);
         const bool  equal_size = (uint64_t)sqlite3_column_int64(b.statement, 4) == size;
-        const bool  equal_mtime = mtime != 0 && sqlite3_column_int64(b.statement, 5) == mtime;
+        const char *old_path = (const char *)sqlite3_column_text(b.statement, 1);
+        const bool  equal_mtime = mtime != 0 && sqlite3_column_int64(b.statement, 5) == mtime && old_path &&
+                                 !strcmp(old_path, path); /* times are alike by design in some archives and images */
         const bool  equal_md5 = md5 && *md5 && known && !strcmp(known, md5);
         id = sqlite3_column_int64(b.statement, 19);
         same_size = same_size || (equal_size && known);
@@ -473,7 +478,7 @@ ade_status ade__state_file_done(ade_state *state, const char *name, uint64_t siz
         if (found && (status = load_file(state, b.statement, file))) break;
     }
     status = end_statement(&b, status);
-    if (!status && moved && !state->read_only && !state->failed) status = move_file(state, id, mtime);
+    if (!status && moved && !state->read_only && !state->failed) status = move_file(state, id, path, mtime);
     unlock(state);
     if (status) return status;
     *done = found;
@@ -542,10 +547,13 @@ ade_status ade__state_begin_file(ade_state *state, const ade_state_file *file) {
     if (state->read_only) return misuse(state, "it was opened for reading only");
     if (state->writing) return misuse(state, "a file was begun within a file");
     if (!fits(limits, 2)) return misuse(state, "a file's size is impossible");
+    if (state->failed) return misuse(state, "a write failed before, and was not rolled back");
     lock(state);
     binder     b = use(state, SQL_BEGIN);
-    ade_status status = run(state, &b);
+    ade_status status = state->begun ? ADE_OK : run(state, &b);
     if (!status) {
+        if (!state->begun) state->places_committed = state->n_places;
+        state->begun = true;
         b = use(state, SQL_PUT_FILE);
         bind_string(&b, file->name);
         if (file->numbered) {
@@ -565,13 +573,10 @@ ade_status ade__state_begin_file(ade_state *state, const ade_state_file *file) {
                                               .year = file->numbered ? file->year : 0,
                                               .number = file->numbered ? file->number : 0});
         }
-        if (status && !sqlite3_get_autocommit(state->store.db))
-            (void)sqlite3_exec(state->store.db, "ROLLBACK", NULL, NULL, NULL);
     }
     unlock(state);
-    if (status) return status;
+    if (status) return wrote(state, status);
     state->writing = true;
-    state->failed = ADE_OK;
     state->hits_due = 0;
     state->parts_allowed = false;
     return ADE_OK;
@@ -798,7 +803,7 @@ ade_status ade__state_put_deleted(ade_state *state, int64_t pmid, int32_t versio
     return wrote(state, status);
 }
 
-static ade_status commit(ade_state *state, const ade_state_file *file, const char *note) {
+static ade_status end_file(ade_state *state, const ade_state_file *file) {
     const uint64_t counts[] = {file->bytes_xml,  file->citations, file->new_citations, file->revised,
                                file->unchanged,  file->superseded, file->deleted,      file->sentences,
                                file->screened,   file->hits,      file->rows,          file->tokens};
@@ -817,7 +822,11 @@ static ade_status commit(ade_state *state, const ade_state_file *file, const cha
     for (size_t i = 0; i < n_counts; i++) bind_int(&b, (int64_t)counts[i]);
     bind_string(&b, done_at);
     bind_int(&b, state->file);
-    ADE_TRY(run(state, &b));
+    return run(state, &b);
+}
+
+static ade_status commit(ade_state *state, const char *note) {
+    binder b;
     for (int i = 0; i < N_TOTALS; i++) {
         b = use(state, SQL_PUT_TOTAL);
         bind_string(&b, TOTAL_NAMES[i]);
@@ -834,26 +843,38 @@ static ade_status commit(ade_state *state, const ade_state_file *file, const cha
     return run(state, &b);
 }
 
-ade_status ade__state_commit(ade_state *state, const ade_state_file *file, const char *note) {
+ade_status ade__state_end_file(ade_state *state, const ade_state_file *file) {
     ADE_TRY(ready(state));
     lock(state);
-    const ade_status status = commit(state, file, note);
+    const ade_status status = end_file(state, file);
     unlock(state);
     if (status) return wrote(state, status);
-    memcpy(state->committed, state->totals, sizeof state->committed);
     state->writing = false;
     return ADE_OK;
 }
 
+ade_status ade__state_commit(ade_state *state, const char *note) {
+    if (!state->begun) return misuse(state, "there is nothing to commit");
+    if (state->writing) return misuse(state, "a file was committed before its end");
+    if (state->failed) return misuse(state, "a write failed before, and was not rolled back");
+    lock(state);
+    const ade_status status = commit(state, note);
+    unlock(state);
+    if (status) return wrote(state, status);
+    memcpy(state->committed, state->totals, sizeof state->committed);
+    state->begun = false;
+    return ADE_OK;
+}
+
 void ade__state_rollback(ade_state *state) {
-    if (!state->writing) return;
+    if (!state->begun && !state->failed) return;
     lock(state);
     /* After some faults SQLite has done it by itself. */
     if (!sqlite3_get_autocommit(state->store.db)) (void)sqlite3_exec(state->store.db, "ROLLBACK", NULL, NULL, NULL);
-    state->n_places--;
+    if (state->begun) state->n_places = state->places_committed;
     unlock(state);
     memcpy(state->totals, state->committed, sizeof state->totals);
-    state->writing = false;
+    state->begun = state->writing = false;
     state->failed = ADE_OK;
     state->hits_due = 0;
 }
@@ -861,7 +882,7 @@ void ade__state_rollback(ade_state *state) {
 ade_status ade__state_finish(ade_state *state, const char *summary) {
     char ended[32];
     if (state->read_only) return misuse(state, "it was opened for reading only");
-    if (state->writing) return misuse(state, "a run ended within a file");
+    if (state->begun) return misuse(state, "a run ended before its last commit");
     now(ended);
     lock(state);
     binder b = use(state, SQL_END);

@@ -29,7 +29,7 @@ typedef struct ade_state_options {
     size_t                   n_settings;
     const ade_state_setting *facts;    /* (n_facts): kept with the run, never compared: version, device, threads, .. */
     size_t                   n_facts;
-    bool                     read_only; /* a dry run: no lock, no change; a missing file is an empty store */
+    bool                     read_only; /* a dry run: no change; a missing file is an empty store. It waits for no run: ADE_BUSY */
 } ade_state_options;
 
 /* Opens the store at `path`, or makes it; begins a run, or goes on with one that was not completed.
@@ -56,11 +56,11 @@ typedef struct ade_state_file {
     uint64_t    sentences, screened, hits, rows, tokens;
 } ade_state_file;
 
-/* Whether such a file is done: same name, and size and mtime or (when `md5` is given) MD5 sum are the same. Sets *done,
- * and *file (strings live as long as the state) when it is. *need_md5 (NULL = not wanted) is set when the name and size
- * are known but not the mtime, so that the sum would tell. ADE_IO, ADE_OUT_OF_MEMORY. */
-ade_status ade__state_file_done(ade_state *state, const char *name, uint64_t size, int64_t mtime, const char *md5,
-                                bool *done, bool *need_md5, ade_state_file *file);
+/* Whether such a file is done: same name, and path, size and mtime or (when `md5` is given) MD5 sum are the same. Sets
+ * *done, and *file (strings live as long as the state) when it is. *need_md5 (NULL = not wanted) is set when the name and
+ * size are known but not path and mtime, so that the sum would tell. ADE_IO, ADE_OUT_OF_MEMORY. */
+ade_status ade__state_file_done(ade_state *state, const char *name, const char *path, uint64_t size, int64_t mtime,
+                                const char *md5, bool *done, bool *need_md5, ade_state_file *file);
 
 /* ---- Records ------------------------------------------------------------------------------------------------------ */
 
@@ -76,7 +76,7 @@ typedef struct ade_state_record {
 /* What is known of a PMID. ADE_IO, ADE_OUT_OF_MEMORY. */
 ade_status ade__state_find(ade_state *state, int64_t pmid, ade_state_record *record);
 
-/* ---- Writing: begin_file, put.., commit; or begin_file, put.., rollback ------------------------------------------- */
+/* ---- Writing: (begin_file, put.., end_file).., commit; or anything of it, then rollback --------------------------- */
 /* After a put or commit that failed only rollback is possible; then the file can be begun again. ADE_IO,
  * ADE_OUT_OF_MEMORY, ADE_BAD_INPUT (a damaged store, a text above 1 GB), ADE_INTERNAL (calls that do not fit together). */
 
@@ -101,9 +101,12 @@ ade_status ade__state_put_unchanged(ade_state *state, const ade_screen_record *r
 /* A deletion: what was known goes, and a tombstone stays. */
 ade_status ade__state_put_deleted(ade_state *state, int64_t pmid, int32_t version);
 
-/* Ends the file's transaction; `file` has the final counts and MD5 sum, `note` (NULL = as it was) is the client's. */
-ade_status ade__state_commit(ade_state *state, const ade_state_file *file, const char *note);
-void       ade__state_rollback(ade_state *state);
+/* The file is complete; `file` has the final counts and MD5 sum. */
+ade_status ade__state_end_file(ade_state *state, const ade_state_file *file);
+
+/* Makes all files since the last commit done, as one transaction, with the client's note (NULL = as it was). */
+ade_status ade__state_commit(ade_state *state, const char *note);
+void       ade__state_rollback(ade_state *state); /* to the last commit */
 
 /* The run is complete. `summary` is one JSON object of counts, kept with it. */
 ade_status ade__state_finish(ade_state *state, const char *summary);

@@ -145,6 +145,8 @@ int main(void) {
     AT(ade_screen_options, no_md5);
     AT(ade_screen_options, no_store_text);
     AT(ade_screen_options, store);
+    AT(ade_screen_options, drop_failed);
+    AT(ade_screen_options, reserved);
     SIZE(ade_screen_row);
     AT(ade_screen_row, struct_size);
     AT(ade_screen_row, part);

@@ -166,7 +166,8 @@ class Record:
     def retracted(self):
         """The same text, marked as a retracted publication."""
         return self.changed(r"</PublicationTypeList>",
-                            '<PublicationType UI="D016441">Retracted Publication</PublicationType></PublicationTypeList>')
+                            '<PublicationType UI="D016441">Retracted Publication</PublicationType>'
+                            "</PublicationTypeList>")
 
 
 def real_records():

@@ -11,6 +11,7 @@ resume     a row of files that are done does not hold up those that are not
 What is expected comes from an independent reading of the XML (tests/golden/compare_medline.py) and the rules of
 src/screen/known.h, written down again here. Only the scores are the command's own: those of a run without any history
 over the records that should be left."""
+import itertools
 import json
 import os
 import random
@@ -203,7 +204,8 @@ class Days:
         with open(self.command.at(stats), encoding="utf-8") as file:
             counts = json.load(file)
         check((counts["files_skipped"], counts["files_failed"], counts["files_done"]) ==
-              (skipped, len(broken), len(names) - skipped - len(broken)), f"{what}: files are counted wrongly: {counts}")
+              (skipped, len(broken), len(names) - skipped - len(broken)),
+              f"{what}: files are counted wrongly: {counts}")
         check(counts["citations"] == counts["new"] + counts["revised"] + counts["unchanged"] + counts["superseded"],
               f"{what}: citations do not add up: {counts}")
         found = []
@@ -213,7 +215,8 @@ class Days:
             if row[2] or not found or found[-1] != row:
                 found.append(row)
         rows = [row for row, after in zip(rows, rows[1:] + [None]) if row[2] or row != after]
-        check(found == rows, f"{what}: rows of (PMID, version, deleted) {found}, not {rows}")
+        for i, (mine, row) in enumerate(itertools.zip_longest(found, rows)):
+            check(mine == row, f"{what}: row {i + 1} is of (PMID, version, deleted) {mine}, not {row}")
         self.expected.check_store(self.command, self.command.at(self.name, "store"), what)
 
 
@@ -231,8 +234,8 @@ def days(command):
     t = Days(command, "days")
     t.put("pubmed26n0001.xml.gz", a)
     t.put("pubmed26n0002.xml", b + [a[3].numbered(103, 2), a[4].with_sentence(new).numbered(104, 2), a[25]])
-    late = ([a[5].with_sentence("Older news."), a[10], a[15].with_sentence(new), a[6].with_sentence(new).numbered(106, 2)] +
-            c + [a[20].touched(2027), d[9]])
+    late = ([a[5].with_sentence("Older news."), a[10], a[15].with_sentence(new),
+             a[6].with_sentence(new).numbered(106, 2)] + c + [a[20].touched(2027), d[9]])
     late_deleted = [100, 116, 9999, 201]
     t.put("pubmed26n0003.xml.gz", late, late_deleted, cut=20000)
     t.put("pubmed26n0004.xml", [r.touched(2027) for r in a[:5]] + [r.with_sentence(new) for r in a[5:10]] +

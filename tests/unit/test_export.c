@@ -19,7 +19,7 @@ static void begin(ade_state *state, int i) {
 }
 static void commit(ade_state *state, int i) {
     const ade_state_file file = file_named(i);
-    CHECK_OK(ade__state_commit(state, &file, NULL));
+    CHECK_OK(commit_file(state, &file, NULL));
 }
 
 /* PMIDs 1 to 9: deleted, two hits, none, one, deleted, .. */

@@ -580,7 +580,7 @@ static void test_known(void **state) {
     bool                 applies;
     const ade_input_file file = {.name = "a.xml"};
     (void)state;
-    assert_int_equal(ade__known_new(NULL, &known), ADE_OK);
+    assert_int_equal(ade__known_new(NULL, false, &known), ADE_OK);
     assert_int_equal(ade__known_begin_file(known, &file), ADE_OK);
     assert_int_equal(ade__known_delete(known, 5, &applies), ADE_OK); /* nothing there yet */
     assert_true(applies);

@@ -28,7 +28,7 @@ static void on_log(void *user, ade_log_level level, const char *message) {
     strncat(warnings, message, sizeof warnings - strlen(warnings) - 1);
 }
 
-enum { CONFIRM_NEVER, CONFIRM_FILES, CONFIRM_ROWS };
+enum { CONFIRM_NEVER, CONFIRM_FILES, CONFIRM_ROWS, CONFIRM_AT_END };
 
 typedef struct plan {
     int         confirm;
@@ -172,11 +172,11 @@ static void test_update_sequence(void **state) {
 static void test_stopped_anywhere(void **state) {
     char *expected = NULL;
     (void)state;
-    for (int stop = 0; stop < 14; stop++) {
+    for (int stop = 0; stop < 20; stop++) {
         write_text("pubmed26n0001.xml", SET(RECORD("1", "1", "One.", "") RECORD("2", "1", "Two. Deux.", "")));
         write_text("pubmed26n0002.xml", SET(RECORD("2", "1", "Two. New.", "") "<DeleteCitation><PMID>1</PMID></DeleteCitation>"));
         write_text("pubmed26n0003.xml", SET(RECORD("1", "1", "One is back.", "") RECORD("2", "1", "Two. New.", "")));
-        if (stop) (void)run((plan){.confirm = stop % 3, .threshold = ALL_HIT, .stop_after = stop});
+        if (stop) (void)run((plan){.confirm = stop % 4, .threshold = ALL_HIT, .stop_after = stop});
         assert_int_equal(run((plan){.confirm = CONFIRM_FILES, .threshold = ALL_HIT}), ADE_END);
         char *now = contents();
         if (expected)
@@ -380,15 +380,16 @@ static void test_md5(void **state) {
     assert_int_equal(stats.files_skipped, 1);
 }
 
-static void test_out_of_memory(void **state) {
+/* With one allocation that fails, or with all from there on, the run ends, and says why. */
+static void out_of_memory(void (*fail_at)(long)) {
     ade_status status = ADE_OUT_OF_MEMORY;
     long       n = 0;
-    (void)state;
     for (; n < 3000 && status != ADE_END; n++) {
         assert_int_equal(empty_folder(NULL), 0);
         write_text("pubmed26n0001.xml", SET(RECORD("1", "1", "One. Two.", ABSTRACT("Three. Four."))));
         write_text("pubmed26n0002.xml", SET(RECORD("1", "1", "One. Two.", ABSTRACT("Three. Five."))));
-        ade__alloc_fail_at(n);
+        write_text("pubmed26n0003.xml", "<PubmedArticleSet>" RECORD("4", "1", "One. Two.", "") "<Oops>");
+        fail_at(n);
         ade_session_options session = ADE_SESSION_OPTIONS_INIT;
         ade_screen_options  options = ADE_SCREEN_OPTIONS_INIT;
         ade_screen         *screen = NULL;
@@ -399,6 +400,8 @@ static void test_out_of_memory(void **state) {
         options.store = store;
         options.file_rows = 1;
         options.threshold = ALL_HIT;
+        options.keep_going = 1;
+        options.no_md5 = 1;
         status = ade__screen_open(&model, &options, &screen);
         if (!status) status = ade__screen_add(screen, folder);
         while (!status) {
@@ -413,8 +416,85 @@ static void test_out_of_memory(void **state) {
     }
     assert_int_equal(status, ADE_END);
     assert_true(n > 30);
+    unlink(in_folder("pubmed26n0003.xml"));
     assert_int_equal(run((plan){.confirm = CONFIRM_FILES, .threshold = ALL_HIT}), ADE_END);
     assert_int_equal(stats.files_skipped, 2);
+}
+
+static void test_out_of_memory(void **state) {
+    (void)state;
+    out_of_memory(ade__alloc_fail_at);
+    out_of_memory(ade__alloc_fail_once);
+}
+
+/* A row of done files must not stop threads that may be only a few files ahead. */
+static void test_many_done_files(void **state) {
+    (void)state;
+    for (int i = 1; i <= 40; i++) {
+        char name[40], xml[1024];
+        snprintf(name, sizeof name, "pubmed26n%04d.xml", i);
+        snprintf(xml, sizeof xml, SET(RECORD("%d", "1", "Text %d.", "")), i, i);
+        if (i != 1 && i != 20 && i != 40) write_text(name, xml);
+    }
+    assert_int_equal(run((plan){.confirm = CONFIRM_FILES, .threshold = ALL_HIT}), ADE_END);
+    write_text("pubmed26n0001.xml", SET(RECORD("1", "1", "Text.", "")));
+    write_text("pubmed26n0020.xml", SET(RECORD("20", "1", "Text.", "")));
+    write_text("pubmed26n0040.xml", SET(RECORD("40", "1", "Text.", "")));
+    assert_int_equal(run((plan){.confirm = CONFIRM_FILES, .threshold = ALL_HIT, .threads = 1}), ADE_END);
+    assert_int_equal(stats.files_skipped, 37);
+    assert_int_equal(stats.files_done, 3);
+    /* A limit that is not reached hides nothing. */
+    assert_int_equal(run((plan){.confirm = CONFIRM_FILES, .threshold = ALL_HIT, .limit = 1000}), ADE_END);
+    assert_int_equal(stats.files_skipped, 40);
+}
+
+/* What a failed file counted is taken back, also without a store if that is asked for; else it stands. */
+static void test_failed_file_counts(void **state) {
+    (void)state;
+    write_text("a1.xml", SET(RECORD("1", "1", "One.", "")));
+    write_text("a2.xml", "<PubmedArticleSet>" RECORD("2", "1", "Two.", "") "<Oops>");
+    write_text("a3.xml", SET(RECORD("2", "1", "Two.", "") RECORD("1", "1", "One.", "")));
+    assert_int_equal(run((plan){.confirm = CONFIRM_FILES, .threshold = ALL_HIT}), ADE_END);
+    assert_non_null(strstr(rows, "end a2.xml 6 c0 n0"));
+    assert_int_equal(stats.citations, 3);
+    assert_int_equal(stats.hits, 2);
+    assert_int_equal(stats.rows, 2);
+    for (int drop = 0; drop < 2; drop++) {
+        ade_screen_options options = ADE_SCREEN_OPTIONS_INIT;
+        ade_screen        *screen;
+        ade_screen_row     row = ADE_SCREEN_ROW_INIT;
+        ade_screen_stats   counts = ADE_SCREEN_STATS_INIT;
+        unsigned           given = 0;
+        options.threshold = ALL_HIT;
+        options.keep_going = 1;
+        options.drop_failed = drop;
+        assert_int_equal(ade__screen_open(&model, &options, &screen), ADE_OK);
+        for (int i = 1; i <= 3; i++) {
+            char name[8];
+            snprintf(name, sizeof name, "a%d.xml", i);
+            assert_int_equal(ade__screen_add(screen, in_folder(name)), ADE_OK);
+        }
+        while (!ade__screen_next(screen, &row)) given++;
+        assert_int_equal(ade__screen_get_stats(screen, &counts), ADE_OK);
+        assert_int_equal(given, drop ? 3 : 2); /* a2's record, and again from a3 if it was taken back */
+        assert_int_equal(counts.new_citations, 2);
+        assert_int_equal(counts.unchanged, drop ? 1 : 2);
+        ade__screen_close(screen);
+    }
+}
+
+/* Several files confirmed at once are one transaction: the note speaks of all. */
+static void test_confirmed_late(void **state) {
+    (void)state;
+    for (int i = 1; i <= 5; i++) {
+        char name[40], xml[1024];
+        snprintf(name, sizeof name, "a%d.xml", i);
+        snprintf(xml, sizeof xml, SET(RECORD("%d", "1", "Text %d.", "")), i, i);
+        write_text(name, xml);
+    }
+    assert_int_equal(run((plan){.confirm = CONFIRM_AT_END, .threshold = ALL_HIT, .note = "all"}), ADE_END);
+    assert_int_equal(run((plan){.confirm = CONFIRM_FILES, .threshold = ALL_HIT}), ADE_END);
+    assert_int_equal(stats.files_skipped, 5);
 }
 
 #define TEST(f) cmocka_unit_test_teardown(f, empty_folder)
@@ -424,7 +504,7 @@ int main(void) {
         TEST(test_update_sequence), TEST(test_stopped_anywhere), TEST(test_failed_file), TEST(test_unconfirmed),
         TEST(test_note),            TEST(test_other_settings),   TEST(test_documents),   TEST(test_dry_run),
         TEST(test_limit),           TEST(test_retracted_later),  TEST(test_threads),     TEST(test_md5),
-        TEST(test_out_of_memory),
+        TEST(test_out_of_memory),   TEST(test_many_done_files),  TEST(test_failed_file_counts), TEST(test_confirmed_late),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -88,7 +88,7 @@ static ade_status write_file(ade_state *state, int i) {
     char note[32];
     snprintf(note, sizeof note, "after file %d", i);
     file.hits = (uint64_t)i;
-    if (!status) status = ade__state_commit(state, &file, note);
+    if (!status) status = commit_file(state, &file, note);
     if (status) {
         char text[2048];
         snprintf(text, sizeof text, "%s", ade_last_error());
@@ -110,7 +110,7 @@ static ade_status write_all(const char *where) {
         const ade_state_file file = file_named(i);
         ade_state_file       known;
         bool                 done = false;
-        status = ade__state_file_done(state, file.name, file.size, file.mtime, NULL, &done, NULL, &known);
+        status = ade__state_file_done(state, file.name, file.path, file.size, file.mtime, NULL, &done, NULL, &known);
         if (!status && !done) status = write_file(state, i);
     }
     if (!status) status = ade__state_finish(state, "{\"n\":1}");
@@ -208,10 +208,10 @@ static void test_runs(void **unused) {
     ade_state     *state = open_ok();
     ade_state_file file = file_named(1);
     CHECK_OK(ade__state_begin_file(state, &file));
-    CHECK_OK(ade__state_commit(state, &file, "line ' one"));
+    CHECK_OK(commit_file(state, &file, "line ' one"));
     file = file_named(2);
     CHECK_OK(ade__state_begin_file(state, &file));
-    CHECK_OK(ade__state_commit(state, &file, NULL)); /* as it was */
+    CHECK_OK(commit_file(state, &file, NULL)); /* as it was */
     assert_null(ade__state_note(state));
     ade__state_close(state);
     state = open_ok(); /* goes on */
@@ -240,11 +240,11 @@ static void test_runs(void **unused) {
 
 /* ---- Files and records ------------------------------------------------------------------------------------------- */
 
-static void expect_done(ade_state *state, const char *name, uint64_t size, int64_t mtime, const char *md5, bool done,
-                        bool need) {
+static void expect_done(ade_state *state, const char *name, const char *where, uint64_t size, int64_t mtime,
+                        const char *md5, bool done, bool need) {
     bool           is_done = !done, is_needed = !need;
     ade_state_file file;
-    CHECK_OK(ade__state_file_done(state, name, size, mtime, md5, &is_done, &is_needed, &file));
+    CHECK_OK(ade__state_file_done(state, name, where, size, mtime, md5, &is_done, &is_needed, &file));
     assert_int_equal(is_done, done);
     assert_int_equal(is_needed, need);
 }
@@ -258,27 +258,28 @@ static void test_file_done(void **unused) {
                               .superseded = 6, .deleted = 7, .sentences = 8, .screened = 9, .hits = 10, .rows = 11,
                               .tokens = INT64_MAX};
     CHECK_OK(ade__state_begin_file(state, &file));
-    CHECK_OK(ade__state_commit(state, &file, NULL));
+    CHECK_OK(commit_file(state, &file, NULL));
     ade_state_file no_sum = {.name = "-", .path = "-", .md5 = ""};
     CHECK_OK(ade__state_begin_file(state, &no_sum));
-    CHECK_OK(ade__state_commit(state, &no_sum, NULL));
-    expect_done(state, file.name, 100, 7, NULL, true, false);
-    expect_done(state, file.name, 100, 7, md5, true, false);
-    expect_done(state, file.name, 100, 7, another, false, false); /* the sum outweighs the time */
-    expect_done(state, file.name, 100, 8, NULL, false, true);
-    expect_done(state, file.name, 100, 0, NULL, false, true); /* 0 = unknown */
-    expect_done(state, file.name, 101, 7, NULL, false, false);
-    expect_done(state, "b.xml", 100, 7, md5, false, false);
-    expect_done(state, "-", 0, 0, NULL, false, false);
-    expect_done(state, "-", 0, 0, "", false, false);
-    expect_done(state, file.name, 100, 9, another, false, false);
-    expect_done(state, file.name, 100, 9, md5, true, false);
-    expect_done(state, file.name, 100, 9, NULL, true, false); /* the new time was remembered */
+    CHECK_OK(commit_file(state, &no_sum, NULL));
+    expect_done(state, file.name, file.path, 100, 7, NULL, true, false);
+    expect_done(state, file.name, file.path, 100, 7, md5, true, false);
+    expect_done(state, file.name, file.path, 100, 7, another, false, false); /* the sum outweighs the time */
+    expect_done(state, file.name, file.path, 100, 8, NULL, false, true);
+    expect_done(state, file.name, "/y/a.xml", 100, 7, NULL, false, true); /* another folder: only the sum tells */
+    expect_done(state, file.name, file.path, 100, 0, NULL, false, true); /* 0 = unknown */
+    expect_done(state, file.name, file.path, 101, 7, NULL, false, false);
+    expect_done(state, "b.xml", file.path, 100, 7, md5, false, false);
+    expect_done(state, "-", "-", 0, 0, NULL, false, false);
+    expect_done(state, "-", "-", 0, 0, "", false, false);
+    expect_done(state, file.name, file.path, 100, 9, another, false, false);
+    expect_done(state, file.name, file.path, 100, 9, md5, true, false);
+    expect_done(state, file.name, file.path, 100, 9, NULL, true, false); /* the new time was remembered */
     ade__state_close(state);
     state = open_ok();
     bool           done = false;
     ade_state_file known;
-    CHECK_OK(ade__state_file_done(state, file.name, 100, 9, NULL, &done, NULL, &known));
+    CHECK_OK(ade__state_file_done(state, file.name, file.path, 100, 9, NULL, &done, NULL, &known));
     ade_state_file want = file;
     assert_true(done);
     assert_string_equal(known.name, want.name);
@@ -311,12 +312,12 @@ static void test_find(void **unused) {
     CHECK_OK(ade__state_put_record(state, &outcome));
     CHECK_OK(ade__state_put_deleted(state, 5, 2));
     expect_record(state, INT64_MAX, true, false, INT32_MAX, UINT64_MAX - 4, true, 99, UINT64_MAX); /* uncommitted */
-    CHECK_OK(ade__state_commit(state, &file, NULL));
+    CHECK_OK(commit_file(state, &file, NULL));
     file = (ade_state_file){.name = "other.xml", .path = "p", .year = 3, .number = 4};
     CHECK_OK(ade__state_begin_file(state, &file));
     record = (ade_screen_record){.pmid = INT64_MIN, .version = -1};
     CHECK_OK(ade__state_put_record(state, &outcome));
-    CHECK_OK(ade__state_commit(state, &file, NULL));
+    CHECK_OK(commit_file(state, &file, NULL));
     for (int again = 0; again < 2; again++) {
         expect_record(state, INT64_MAX, true, false, INT32_MAX, UINT64_MAX - 4, true, 99, UINT64_MAX);
         expect_record(state, INT64_MIN, true, false, -1, UINT64_MAX - 4, false, 0, 0);
@@ -335,7 +336,7 @@ static void test_find(void **unused) {
     snprintf(missing, sizeof missing, "%s/none/none.sqlite", folder);
     CHECK_OK(ade__state_open(missing, &dry, &state));
     expect_record(state, 5, false, false, 0, 0, false, 0, 0);
-    expect_done(state, "a", 1, 1, NULL, false, false);
+    expect_done(state, "a", "a", 1, 1, NULL, false, false);
     CHECK_STATUS(ade__state_begin_file(state, &file), ADE_INTERNAL);
     ade__state_rollback(state);
     ade__state_close(state);
@@ -430,6 +431,39 @@ static void test_rollback(void **unused) {
     expect_totals();
 }
 
+/* Two files in one transaction: both or none, and the note with them. */
+static void test_files_together(void **unused) {
+    (void)unused;
+    for (int round = 0; round < 2; round++) {
+        ade_state           *state = open_ok();
+        const ade_state_file first = file_named(1), second = file_named(2);
+        CHECK_OK(ade__state_begin_file(state, &first));
+        CHECK_OK(put(state, 10, 1, 0));
+        CHECK_OK(ade__state_end_file(state, &first));
+        CHECK_STATUS(ade__state_finish(state, "{}"), ADE_INTERNAL);
+        CHECK_OK(ade__state_begin_file(state, &second));
+        CHECK_OK(put(state, 11, 1, 0));
+        CHECK_STATUS(ade__state_commit(state, "both"), ADE_INTERNAL); /* the second has not ended */
+        CHECK_OK(ade__state_end_file(state, &second));
+        if (round == 0) {
+            ade__state_rollback(state);
+            expect_record(state, 10, false, false, 0, 0, false, 0, 0);
+        } else {
+            CHECK_OK(ade__state_commit(state, "both"));
+            CHECK_STATUS(ade__state_commit(state, "again"), ADE_INTERNAL);
+        }
+        ade__state_close(state);
+    }
+    ade_state *state = open_ok();
+    assert_string_equal(ade__state_note(state), "both");
+    ade_state_record record;
+    for (int64_t pmid = 10; pmid <= 11; pmid++) {
+        CHECK_OK(ade__state_find(state, pmid, &record));
+        assert_true(record.known && record.number == (uint64_t)pmid - 9);
+    }
+    ade__state_close(state);
+}
+
 static void test_misuse(void **unused) {
     (void)unused;
     ade_state     *state = open_ok();
@@ -438,7 +472,7 @@ static void test_misuse(void **unused) {
     ade_screen_part part = {.pmid = 10};
     CHECK_STATUS(put(state, 10, 1, 0), ADE_INTERNAL);
     CHECK_STATUS(ade__state_put_hit(state, &row, "ADE"), ADE_INTERNAL);
-    CHECK_STATUS(ade__state_commit(state, &file, NULL), ADE_INTERNAL);
+    CHECK_STATUS(commit_file(state, &file, NULL), ADE_INTERNAL);
     for (int i = 0; i < 9; i++) {
         CHECK_OK(ade__state_begin_file(state, &file));
         CHECK_STATUS(ade__state_begin_file(state, &file), ADE_INTERNAL);
@@ -454,11 +488,11 @@ static void test_misuse(void **unused) {
             ade_screen_record       record = {.pmid = 12, .n_hits = 1, .n_sentences = 1};
             const ade_state_outcome outcome = {.record = &record};
             CHECK_OK(ade__state_put_record(state, &outcome));
-            CHECK_STATUS(ade__state_commit(state, &file, NULL), ADE_INTERNAL); /* its hit is missing */
+            CHECK_STATUS(commit_file(state, &file, NULL), ADE_INTERNAL); /* its hit is missing */
         }
         if (i == 7) {
             file.tokens = UINT64_MAX;
-            CHECK_STATUS(ade__state_commit(state, &file, NULL), ADE_INTERNAL);
+            CHECK_STATUS(commit_file(state, &file, NULL), ADE_INTERNAL);
             file.tokens = 0;
         }
         if (i == 8) {
@@ -467,7 +501,7 @@ static void test_misuse(void **unused) {
         }
         if (i != 6) {
             CHECK_STATUS(put(state, 13, 1, 0), ADE_INTERNAL); /* nothing more after a fault */
-            CHECK_STATUS(ade__state_commit(state, &file, NULL), ADE_INTERNAL);
+            CHECK_STATUS(commit_file(state, &file, NULL), ADE_INTERNAL);
         }
         ade__state_rollback(state);
     }
@@ -772,7 +806,7 @@ static void test_find_beside_writes(void **unused) {
         CHECK_OK(ade__state_begin_file(state, &file));
         for (int k = 0; k < 300; k++) CHECK_OK(put(state, k, i, k % 2));
         if (i % 3)
-            CHECK_OK(ade__state_commit(state, &file, NULL));
+            CHECK_OK(commit_file(state, &file, NULL));
         else
             ade__state_rollback(state);
     }
@@ -920,7 +954,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_teardown(name, clean)
         TEST(test_new), TEST(test_empty_file), TEST(test_odd_names), TEST(test_settings), TEST(test_runs),
-        TEST(test_file_done), TEST(test_find), TEST(test_updates), TEST(test_rollback), TEST(test_misuse),
+        TEST(test_file_done), TEST(test_find), TEST(test_updates), TEST(test_rollback), TEST(test_files_together), TEST(test_misuse),
         TEST(test_kill_at_every_write), TEST(test_killed_within_a_file), TEST(test_full_disk), TEST(test_write_error),
         TEST(test_read_error), TEST(test_out_of_memory), TEST(test_sqlite_out_of_memory), TEST(test_second_opener),
         TEST(test_fork), TEST(test_race), TEST(test_find_beside_writes), TEST(test_foreign), TEST(test_damaged),

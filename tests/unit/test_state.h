@@ -70,6 +70,12 @@ static inline int tear_down(void **unused) {
     return rmdir(folder);
 }
 
+/* A file on its own. */
+static inline ade_status commit_file(ade_state *state, const ade_state_file *file, const char *note) {
+    ade_status status = ade__state_end_file(state, file);
+    return status ? status : ade__state_commit(state, note);
+}
+
 static inline void write_bytes(const char *where, const void *data, size_t size) {
     FILE *file = fopen(where, "wb");
     assert_non_null(file);
