@@ -7,6 +7,7 @@
 #include "messages.h"
 #include "progress.h"
 #include "cmd_screen.h"
+#include "screen_guard.h"
 #include "signals.h"
 #include "texts.h"
 
@@ -66,17 +67,33 @@ static void update_metrics(screen_run *run) {
     write_metrics(run, 1, CLI_OK);
 }
 
-/* Also shows rows that wait in the buffer while the next hit is far away. Inputs that were done before are no work. */
+/* Also shows rows that wait in the buffer while the next hit is far away. `total` is without the inputs that were done
+ * before. */
 static int on_progress(void *user, uint64_t done, uint64_t total) {
     screen_run *run = user;
-    double      left = (double)total - (double)run->bytes_skipped - (double)done;
-    progress_update_work(done / 1024, "KiB", (double)done, total == 0 ? -1 : left > 0 ? left : 0);
+    progress_update_work(done / 1024, "KiB", (double)done, total == 0 ? -1 : total > done ? (double)(total - done) : 0);
     update_metrics(run);
     if (output_flush_if_old(&run->out.rows) != CLI_OK) return 1;
     return signals_interrupted() || run->out.parts.status != CLI_OK;
 }
 
 /* ---- Rows ---- */
+
+/* With a store, rows that were written directly (to standard output, a pipe) are neither repeated nor taken back. */
+static int is_stream(const screen_run *run) {
+    return run->wanted->store && !run->wanted->dry_run && !run->wanted->output_dir && !run->out.rows.target;
+}
+
+static void note_stream(screen_run *run) {
+    if (!is_stream(run) || run->noted_stream) return;
+    run->noted_stream = 1;
+    say(SAY_NOTE, "%s: rows of inputs done before are not repeated%s",
+        run->out.rows.name ? run->out.rows.name : "standard output",
+        run->out.resumed
+            ? "; those of the input at which the last run ended come again, if it had written some. With -o "
+              "FILE or --output-dir each row is there exactly once"
+            : "");
+}
 
 static int end_file(screen_run *run) {
     ade_screen_file file = ADE_SCREEN_FILE_INIT;
@@ -90,12 +107,12 @@ static int end_file(screen_run *run) {
         run->held = NULL;
     }
     say_held(run);
-    if (file.skipped) run->bytes_skipped += file.bytes;
+    if (file.skipped) note_stream(run);
     /* From the end of the file before: so the times of all files add up, however many are read at once. */
     file.seconds = file.skipped ? 0 : now - run->last_file_end;
     run->last_file_end = now;
     status = screen_output_file(&run->out, run->screen, &file, &left);
-    if (!file.skipped) file.rows = file.status == ADE_OK ? rows : left; /* what is written */
+    if (!file.skipped) file.rows = file.status == ADE_OK || file.status == ADE_END ? rows : left; /* what is written */
     manifest = manifest_add_file(run, &file);
     if (status == CLI_OK || file.status != ADE_OK) say_file(run, &file, left);
     if (status == CLI_OK) run->rows_confirmed = run->out.n_rows;
@@ -147,10 +164,6 @@ static int usage(const char *format, const char *a, const char *b) {
 /* Options that contradict each other. */
 static int check_options(const settings *w) {
     static const char *const excludes = "'%s' and '%s' exclude each other.", *const needs = "'%s' needs '%s'.";
-    const struct {
-        const char *name, *path;
-    } outputs[] = {{"--output", w->output}, {"--output-dir", w->output_dir}, {"--parts", w->parts},
-                   {"--stats", w->stats},   {"--manifest", w->manifest},     {"--metrics-file", w->metrics_file}};
     if (w->output && w->output_dir) return usage(excludes, "--output", "--output-dir");
     if (w->dry_run && w->output) return usage(excludes, "--dry-run", "--output");
     if (w->dry_run && w->output_dir) return usage(excludes, "--dry-run", "--output-dir");
@@ -159,13 +172,6 @@ static int check_options(const settings *w) {
     if (w->dry_run && w->abandon_output) return usage(excludes, "--dry-run", "--abandon-output");
     if (!w->store && w->no_store_text) return usage(needs, "--no-store-text", "--state");
     if (!w->store && w->abandon_output) return usage(needs, "--abandon-output", "--state");
-    for (size_t i = 0; i < sizeof outputs / sizeof outputs[0]; i++)
-        if (w->store && outputs[i].path && strcmp(outputs[i].path, w->store) == 0)
-            return usage("'%s' and '%s' name the same file.", "--state", outputs[i].name);
-    if (w->metrics_file)
-        for (size_t i = 0; i + 1 < sizeof outputs / sizeof outputs[0]; i++)
-            if (outputs[i].path && strcmp(outputs[i].path, w->metrics_file) == 0)
-                return usage("'%s' and '%s' name the same file.", "--metrics-file", outputs[i].name);
     return CLI_OK;
 }
 
@@ -207,6 +213,7 @@ static int open_screen(screen_run *run) {
     options.no_md5 = wanted->no_md5;
     options.no_store_text = wanted->no_store_text;
     options.store = wanted->store;
+    options.drop_failed = wanted->output_dir != NULL; /* as its rows are */
     if (wanted->parts) {
         options.parts = on_part;
         options.parts_user = run;
@@ -222,23 +229,29 @@ static int open_screen(screen_run *run) {
     return add_inputs(run);
 }
 
-/* Opens all outputs that can be opened before the store is, so that a bad path fails in the first second. */
-static int open_outputs(screen_run *run) {
+/* All inputs are known now. The metrics are there first, so that they tell of whatever fails from here on, and of a
+ * list of inputs that cannot be read. */
+static int prepare(screen_run *run) {
     const settings      *wanted = run->wanted;
     const metrics_values values = {.stats = &run->stats, .running = 1};
-    output *const        all[] = {&run->out.rows, &run->stats_file, &run->out.parts, &run->manifest_file};
-    int                  status = screen_output_open(&run->out, wanted);
-    if (status == CLI_OK && wanted->stats)
-        status = output_open(&run->stats_file, wanted->stats, run->out.guarded, run->out.n_guarded);
-    if (status == CLI_OK) status = manifest_open(run);
-    if (status == CLI_OK) status = engine_check_outputs(all, sizeof all / sizeof all[0]);
+    int                  listed = screen_inputs_read(&run->inputs, run->wanted), status;
+    if (listed == CLI_OK) listed = engine_check_files(run->wanted, 0);
+    if (listed != CLI_OK && listed != CLI_FAILED) return listed;
+    status = screen_guard_check(wanted);
     if (status == CLI_OK) status = metrics_open(&run->metrics, wanted->metrics_file, &values);
-    return status;
+    return listed == CLI_OK ? status : listed;
+}
+
+/* Opens all outputs that can be opened before the store is, so that a bad path fails in the first second. */
+static int open_outputs(screen_run *run) {
+    const settings *wanted = run->wanted;
+    int             status = screen_output_open(&run->out, wanted);
+    if (status == CLI_OK && wanted->stats) status = output_open(&run->stats_file, wanted->stats, NULL, 0);
+    return status == CLI_OK ? manifest_open(run) : status;
 }
 
 static int begin(screen_run *run) {
-    output *const all[] = {&run->out.rows, &run->stats_file, &run->out.parts, &run->manifest_file};
-    int           status = open_outputs(run);
+    int status = open_outputs(run);
     if (status == CLI_OK && !run->wanted->dry_run) status = engine_open_model(&run->engine, run->wanted);
     if (status == CLI_OK && run->threshold > 1 && run->engine.model &&
         run->engine.model_info.problem != ADE_PROBLEM_REGRESSION) {
@@ -248,9 +261,10 @@ static int begin(screen_run *run) {
     }
     if (status == CLI_OK) status = open_screen(run);
     if (status == CLI_OK) status = screen_output_begin(&run->out, run->screen);
-    if (status == CLI_OK) status = engine_check_outputs(all, sizeof all / sizeof all[0]);
-    if (status == CLI_OK && run->out.resumed)
+    if (status == CLI_OK && run->out.resumed) {
         say(SAY_NOTE, "goes on with a run that was interrupted; %s says what is done", run->wanted->store);
+        note_stream(run);
+    }
     return status;
 }
 
@@ -259,7 +273,7 @@ static int finish(screen_run *run, int status) {
     const settings *wanted = run->wanted;
     int             finished;
     if (status == CLI_OK) {
-        finished = screen_output_finish(&run->out, run->stats.files_done);
+        finished = screen_output_finish(&run->out, &run->stats);
         if (finished != CLI_OK && finished != CLI_CLOSED) return finished;
         if (finished == CLI_CLOSED) status = CLI_CLOSED; /* seen at the last write only */
     }
@@ -276,7 +290,8 @@ static int finish(screen_run *run, int status) {
     finished = manifest_write(run, status);
     if (finished != CLI_OK && finished != CLI_CLOSED) return finished;
     if (status == CLI_OK) say_summary(run);
-    if (status == CLI_OK && run->stats.files_failed + run->inputs_refused > 0) status = CLI_PARTIAL;
+    if (status == CLI_OK && (run->stats.files_failed + run->inputs_refused > 0 || screen_lacks_outputs(run)))
+        status = CLI_PARTIAL;
     return status;
 }
 
@@ -288,8 +303,12 @@ static void note_interruption(screen_run *run) {
     size_t             size = sizeof wanted->interrupted;
     if (wanted->dry_run) return;
     if (wanted->store)
-        snprintf(text, size, "; %llu file%s done in this run; the same command goes on from there", done,
-                 done == 1 ? " was" : "s were");
+        snprintf(text, size, "; %llu file%s done in this run; the same command goes on from there%s", done,
+                 done == 1 ? " was" : "s were",
+                 is_stream(run)
+                     ? ": it does not repeat their rows, and writes those of the file at work again; with -o "
+                       "FILE or --output-dir each row is there exactly once"
+                     : "");
     else if (wanted->output_dir)
         snprintf(text, size, "; the output%s of %llu file%s complete; with --state the same command would go on",
                  done == 1 ? "" : "s", done, done == 1 ? " is" : "s are");
@@ -350,15 +369,14 @@ int cmd_screen(settings *wanted) {
         run->threshold = wanted->threshold < 0 ? 0.5 : wanted->threshold;
         run->started = time(NULL);
         run->out.rows = run->out.parts = run->stats_file = run->manifest_file = closed;
-        status = screen_inputs_read(&run->inputs, wanted);
-        if (status == CLI_OK) status = engine_check_files(wanted, 0);
+        status = prepare(run);
         if (status == CLI_OK) {
             progress_start(wanted->progress, wanted->quiet);
             status = run_screen(run);
             progress_hide();
-            write_metrics(run, 0, status);
             if (status == CLI_FAILED || status == CLI_PARTIAL) say_if_texts(wanted);
         }
+        write_metrics(run, 0, status);
         close_run(run);
     }
     free(run);

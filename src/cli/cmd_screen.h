@@ -23,11 +23,11 @@ typedef struct screen_run {
     ade_screen_stats stats;
     uint32_t         inputs_refused; /* could not be added */
     uint64_t         rows_confirmed;
-    uint64_t         bytes_skipped; /* of inputs that were done before */
     double           threshold, last_file_end;
     time_t           started;
-    int              reading; /* 1 once rows are being fetched */
-    char            *held;    /* a warning of the library that waits for the row it belongs to */
+    int              noted_stream; /* said what --state means for an output that cannot be taken back */
+    int              reading;      /* 1 once rows are being fetched */
+    char            *held;         /* a warning of the library that waits for the row it belongs to */
 } screen_run;
 
 /* ---- screen_report.c: what is said ---- */
@@ -36,6 +36,8 @@ int     get_run_stats(screen_run *run); /* into run->stats; CLI_OK, or said */
 void    say_file(const screen_run *run, const ade_screen_file *file, uint64_t rows_left); /* one line */
 void    say_summary(const screen_run *run);
 json_t *run_stats_object(const screen_run *run);
+/* 1: --abandon-output has left inputs without the output that --output-dir would hold. */
+int screen_lacks_outputs(const screen_run *run);
 /* What a file gave, for --log-json and the manifest. NULL when out of memory. */
 json_t *file_object(const ade_screen_file *file);
 json_t *count_object(const ade_screen_stats *s);

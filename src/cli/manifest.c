@@ -17,21 +17,10 @@ static int no_memory(const screen_run *run) {
 
 int manifest_open(screen_run *run) {
     const settings *wanted = run->wanted;
-    const char     *folder = wanted->output_dir;
     char           *target, *partial;
-    size_t          size;
     int             status;
-    if (wanted->manifest) {
-        run->manifest_path = strdup(wanted->manifest);
-    } else if (folder) {
-        size = strlen(folder) + sizeof "/manifest.json";
-        run->manifest_path = malloc(size);
-        if (run->manifest_path)
-            snprintf(run->manifest_path, size, "%s%s", folder,
-                     folder[strlen(folder) - 1] == '/' ? "manifest.json" : "/manifest.json");
-    } else {
-        return CLI_OK;
-    }
+    if (!wanted->manifest && !wanted->output_dir) return CLI_OK;
+    run->manifest_path = wanted->manifest ? strdup(wanted->manifest) : screen_output_path(wanted, "manifest.json");
     run->manifest_inputs = json_array();
     run->manifest_refused = json_array();
     if (!run->manifest_path || !run->manifest_inputs || !run->manifest_refused) {
@@ -42,9 +31,8 @@ int manifest_open(screen_run *run) {
     target = output_identity(run->manifest_path);
     partial = target ? output_partial_name(target, NULL) : NULL;
     free(target);
-    status = partial ? output_open_partial(&run->manifest_file, run->manifest_path, partial, run->out.guarded,
-                                           run->out.n_guarded)
-                     : output_open(&run->manifest_file, run->manifest_path, run->out.guarded, run->out.n_guarded);
+    status = partial ? output_open_partial(&run->manifest_file, run->manifest_path, partial, NULL, 0)
+                     : output_open(&run->manifest_file, run->manifest_path, NULL, 0);
     if (status == CLI_OK) status = output_restart(&run->manifest_file, 0);
     free(partial);
     return status;
@@ -68,6 +56,7 @@ int manifest_add_refused(screen_run *run, const char *path, const char *error) {
 static json_t *time_object(time_t seconds) {
     struct tm utc;
     char      text[40];
+    if (seconds == 0) return json_null(); /* not known */
     gmtime_r(&seconds, &utc);
     strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
     return json_string(text);
@@ -129,8 +118,10 @@ static json_t *outputs_array(const screen_run *run) {
 
 static const char *status_text(const screen_run *run, int status) {
     if (status == CLI_INTERRUPTED) return "interrupted";
-    if (status != CLI_OK && status != CLI_PARTIAL && status != CLI_CLOSED) return "failed";
+    if (status == CLI_CLOSED) return "output closed";
+    if (status != CLI_OK && status != CLI_PARTIAL) return "failed";
     if (run->stats.files_failed + run->inputs_refused > 0) return "some inputs failed";
+    if (screen_lacks_outputs(run)) return "some outputs are missing";
     return run->stats.files_done + run->stats.files_skipped < run->stats.files_total ? "ended by --limit" : "complete";
 }
 
@@ -140,12 +131,13 @@ int manifest_write(screen_run *run, int status) {
     if (!run->manifest_path) return CLI_OK;
     totals = count_object(&run->stats);
     if (totals) json_object_set_new(totals, "rows", json_integer((json_int_t)run->out.n_rows));
-    object = json_pack("{s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "manifest", 1, "tool",
-                       "adesieve screen", "version", ade_version(), "status", status_text(run, status), "started",
-                       time_object(run->started), "ended", time_object(time(NULL)), "settings", settings_object(run),
-                       "model", model_object(run), "device", device_object(run), "totals", totals, "outputs",
-                       outputs_array(run), "inputs", json_incref(run->manifest_inputs), "inputs_refused",
-                       json_incref(run->manifest_refused));
+    object = json_pack(
+        "{s:i, s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "manifest", 1, "tool",
+        "adesieve screen", "version", ade_version(), "status", status_text(run, status), "resumed", run->out.resumed,
+        "run_began", time_object(run->out.resumed ? run->out.began : run->started), "started",
+        time_object(run->started), "ended", time_object(time(NULL)), "settings", settings_object(run), "model",
+        model_object(run), "device", device_object(run), "totals", totals, "outputs", outputs_array(run), "inputs",
+        json_incref(run->manifest_inputs), "inputs_refused", json_incref(run->manifest_refused));
     result = engine_write_json(&run->manifest_file, object);
     if (result == CLI_OK) result = output_finish(&run->manifest_file, 1);
     return result;

@@ -4,6 +4,7 @@
 
 #include "exit_status.h"
 #include "messages.h"
+#include "output.h"
 #include "progress.h"
 #include "rows.h"
 
@@ -106,7 +107,7 @@ static void put_metrics(bytes *out, const metrics_file *file, const metrics_valu
     MANY("adesieve_stage_seconds_total", "stage",
          "Seconds of work: of all reading threads together, of the device, and of its waiting for the reading.",
          {"read", s->seconds_read}, {"classify", s->seconds_classify}, {"starved", s->seconds_starved});
-    GAUGE("adesieve_files", "Input files of the run.", s->files_total);
+    GAUGE("adesieve_input_files", "Input files of the run.", s->files_total);
     GAUGE("adesieve_run_seconds", "Seconds since the run began to read, until its end.", s->seconds_total);
     GAUGE("adesieve_running", "1 while the run goes on.", values->running);
     if (!values->running)
@@ -171,6 +172,7 @@ static double read_last_success(const char *path) {
 int metrics_open(metrics_file *file, const char *path, const metrics_values *values) {
     struct stat info;
     const char *problem, *slash;
+    char       *target;
     size_t      size, folder;
     int         exists;
     memset(file, 0, sizeof *file);
@@ -181,16 +183,18 @@ int metrics_open(metrics_file *file, const char *path, const metrics_values *val
             path);
         return CLI_FAILED;
     }
-    slash = strrchr(path, '/');
-    folder = slash ? (size_t)(slash - path) + 1 : 0;
+    target = output_identity(path); /* a link stays a link */
+    slash = target ? strrchr(target, '/') : NULL;
+    folder = slash ? (size_t)(slash - target) + 1 : 0;
     size = folder + 64;
-    file->temporary = malloc(size); /* no .prom at its end, so that no collector reads it */
+    file->temporary = target ? malloc(size) : NULL; /* no .prom at its end, so that no collector reads it */
     if (!file->temporary) {
-        say(SAY_ERROR, "%s: out of memory.", path);
+        say(SAY_ERROR, "%s: cannot be written: %s.", path, strerror(errno));
+        free(target);
         return CLI_FAILED;
     }
-    snprintf(file->temporary, size, "%.*s.adesieve-metrics-%ld.part", (int)folder, path, (long)getpid());
-    file->path = path;
+    snprintf(file->temporary, size, "%.*s.adesieve-metrics-%ld.part", (int)folder, target, (long)getpid());
+    file->path = target;
     file->last_success = exists ? read_last_success(path) : 0;
     problem = replace_file(file, values);
     if (!problem) return CLI_OK;
@@ -213,5 +217,6 @@ void metrics_write(metrics_file *file, const metrics_values *values) {
 
 void metrics_close(metrics_file *file) {
     free(file->temporary);
+    free(file->path);
     memset(file, 0, sizeof *file);
 }

@@ -7,10 +7,10 @@
 #include "adesieve.h"
 
 typedef struct metrics_file {
-    const char *path; /* NULL = none is wanted */
-    char       *temporary;
-    double      last_write, last_success; /* seconds on the monotonic clock; since 1970, 0 = not known */
-    int         warned;
+    char  *path; /* without links; NULL = none is wanted */
+    char  *temporary;
+    double last_write, last_success; /* seconds on the monotonic clock; since 1970, 0 = not known */
+    int    warned;
 } metrics_file;
 
 typedef struct metrics_values {

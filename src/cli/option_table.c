@@ -36,12 +36,13 @@ const option_entry option_table[] = {
     {SCREEN, 0, "other-abstracts", "none|english|all", OPTION_CHOICE, AT(other_abstracts), 0, 0,
      "Screen further abstracts of a record, too, such as plain-language summaries and translations. Default: none."},
     {SCREEN, 0, "document", NULL, OPTION_FLAG, AT(document), 0, 0,
-     "Write one row for each record that has a hit: its best sentence, and its scores over all sentences. With --all, a "
-     "row for every record."},
+     "Write one row for each record that has a hit: its best sentence, and its scores over all sentences. With "
+     "--all, a row for every record."},
     {SCREEN, 0, "metadata", NULL, OPTION_FLAG, AT(metadata), 0, 0,
      "Put into each row what a reviewer needs of the record: date, journal, doi, languages, publication types, "
      "retraction, MeSH headings and two flags from them, chemicals."},
-    {SCREEN, 0, "limit", "N", OPTION_COUNT, AT(limit), 0, 0, "Read no more than N records."},
+    {SCREEN, 0, "limit", "N", OPTION_COUNT, AT(limit), 0, 0,
+     "Read no more than N records; with --state, to the end of the file in which the N-th is."},
     {SCREEN, 0, "files-from", "FILE", OPTION_TEXT, AT(files_from), 0, 0,
      "Take further inputs from FILE, a path a line; - is standard input."},
     {SCREEN, 0, "no-md5", NULL, OPTION_FLAG, AT(no_md5), 0, 0,
@@ -51,11 +52,14 @@ const option_entry option_table[] = {
 
     {SCREEN, 0, "state", "FILE", OPTION_TEXT, AT(store), 0, 0,
      "Keep what is done in the store FILE, made if missing: a run that is killed goes on where it was, files that are "
-     "done are not read again, and a record is screened again only if its text has changed."},
+     "done are not read again, and a record is screened again only if its text has changed. --output then holds the "
+     "rows of this run only, and replaces an older file if an input was new; 'adesieve export' writes all. Standard "
+     "output and pipes do not go on: after a kill, rows of the file at work come again."},
     {SCREEN, 0, "no-store-text", NULL, OPTION_FLAG, AT(no_store_text), 0, 0,
      "Keep no sentences and no texts in the store."},
     {SCREEN, 0, "abandon-output", NULL, OPTION_FLAG, AT(abandon_output), 0, 0,
-     "Do not go on with the output of an interrupted run; its rows are in the store only."},
+     "Do not go on with the output of an interrupted run; its rows are in the store only. With --output-dir, inputs "
+     "that are done and have no output there are an error (status 3)."},
     {SCREEN, 0, "output-dir", "DIR", OPTION_TEXT, AT(output_dir), 0, 0,
      "Write the rows of each input to a file of its own in DIR, named as the input, with the format's suffix. It "
      "appears when the input is done. DIR is made if missing."},
@@ -74,7 +78,8 @@ const option_entry option_table[] = {
     {EXPORT, 0, "sort", "pmid|score", OPTION_CHOICE, AT(sort), 0, 0,
      "The order of the records. Default: score for ris, the highest first, else pmid. For score, what is written waits "
      "in a temporary file beside --output, or in $TMPDIR."},
-    {EXPORT, 0, "limit", "N", OPTION_COUNT, AT(limit), 0, 0, "Write no more than N records: the first N in that order."},
+    {EXPORT, 0, "limit", "N", OPTION_COUNT, AT(limit), 0, 0,
+     "Write no more than N records: the first N in that order."},
     {EXPORT, 0, "document", NULL, OPTION_FLAG, AT(document), 0, 0,
      "Write one row for each record: its best sentence, and its scores over all sentences (jsonl, tsv, csv)."},
     {EXPORT, 0, "metadata", NULL, OPTION_FLAG, AT(metadata), 0, 0,
@@ -108,8 +113,8 @@ const option_entry option_table[] = {
      "Where to compute. Default: auto, an NVIDIA GPU if one can be used (adesieve info says why not), else the CPU. "
      "cuda is cuda:0, the first GPU."},
     {SCREEN | CLASSIFY | INFO, 0, "precision", "auto|f32|bf16|f16", OPTION_CHOICE, AT(precision), 0, 0,
-     "What to compute in. Default: auto, f16 on a GPU, bf16 where the processor has it, else f32. A GPU computes in f16 "
-     "alone, a CPU in the other two."},
+     "What to compute in. Default: auto, f16 on a GPU, bf16 where the processor has it, else f32. A GPU computes in "
+     "f16 alone, a CPU in the other two."},
     {SCREEN | CLASSIFY | INFO, 0, "threads", "N", OPTION_INTEGER, AT(threads), 1, 4096,
      "Processor threads. Default: as many as this process may run on. The output is the same with any number."},
     {SCREEN | CLASSIFY | INFO, 0, "token-budget", "N", OPTION_INTEGER, AT(token_budget), 1, 1 << 20,
@@ -176,24 +181,22 @@ static const char *const info_examples[] = {
 const command_entry command_table[N_COMMANDS] = {
     [COMMAND_SCREEN] =
         {"screen", "find the adverse drug effects in MEDLINE/PubMed XML", "adesieve screen [OPTIONS] FILE...",
-         "Reads MEDLINE/PubMed XML, plain or gzip, from files or from all such files of a folder; - is "
-         "standard input. Files are taken in the order of the number in their names "
-         "(pubmed26n1334 is 1334), whatever the order given; folders are not searched recursively. "
-         "Writes one row for each sentence whose score reaches the threshold, in the order of files, records "
-         "and sentences, and "
-         "says at the end what was read.\n"
-         "A row holds pmid, version, part (title or abstract), section, sentence (counted from 0 "
-         "through the record), start and "
-         "end (in code points, within the text of that part or section), text, label, score, truncated "
-         "and source (the file). "
-         "A deleted record gives a row that says so.\n"
-         "A row of --document holds pmid, version, score (the highest), noisy_or (1 - the product of 1 - score over its "
-         "sentences), hits, sentences, where the best sentence is and its text, and source. --metadata adds date, "
+         "Reads MEDLINE/PubMed XML, plain or gzip, from files or from all such files of a folder; - is standard "
+         "input. Files are taken in the order of the number in their names (pubmed26n1334 is 1334), whatever the "
+         "order given; folders are not searched recursively. Writes one row for each sentence whose score reaches the "
+         "threshold, in the order of files, records and sentences, and says at the end what was read.\n"
+         "A row holds pmid, version, part (title or abstract), section, sentence (counted from 0 through the record), "
+         "start and end (in code points, within the text of that part or section), text, label, score, truncated and "
+         "source (the file). A deleted record gives a row that says so.\n"
+         "A row of --document holds pmid, version, score (the highest), noisy_or (1 - the product of 1 - score over "
+         "its sentences), hits, sentences, where the best sentence is and its text, and source. --metadata adds date, "
          "journal, doi, languages, publication_types, retracted, mesh_adverse_effects, mesh_chemically_induced, mesh "
-         "and chemicals. Lists are JSON arrays; in TSV and CSV their items are separated by '|', and a '|' or '\\' in an "
-         "item has a '\\' before it.\n"
+         "and chemicals. Lists are JSON arrays; in TSV and CSV their items are separated by '|', and a '|' or '\\' in "
+         "an item has a '\\' before it.\n"
          "With --state, --output holds the rows of this run, and of an interrupted one that it goes on with; the same "
-         "command goes on. 'adesieve export' writes what the store holds.",
+         "command goes on. Inputs that were done before give no rows again: a file of an earlier run that --output "
+         "names is replaced without theirs, and stays as it is when no input is new. 'adesieve export' writes what "
+         "the store holds.",
          screen_examples},
     [COMMAND_CLASSIFY] = {"classify", "label and score each text", "adesieve classify [OPTIONS] [FILE...]",
                           "Reads texts: one a line, a column of a CSV or TSV file with a header line, or a field of "
@@ -216,10 +219,11 @@ const command_entry command_table[N_COMMANDS] = {
          "Reads a store that 'adesieve screen --state' has made; a run must not have it open. No model is needed.\n"
          "jsonl, tsv and csv are the rows of screen: one a hit, or with --document one a record. pubannotation is one "
          "JSON object a record and line, with the text (the title, then each section on a line of its own, with its "
-         "label), a denotation for each hit, and its score as an attribute. brat is a folder with PMID.txt and PMID.ann "
-         "for each record, the score as a note, and annotation.conf. Both count code points. ris has one reference a "
-         "record, with abstract, publication types and MeSH headings as keywords, and notes that hold the score, the "
-         "number of hits and the best sentence.\n"
+         "label), a denotation for each hit, and its score as an attribute. brat is a folder with PMID.txt and "
+         "PMID.ann for each record, the score as a note, and annotation.conf. Both count code points. ris has one "
+         "reference a record, with abstract, publication types and MeSH headings as keywords, and notes that hold the "
+         "score, the number of hits and the best sentence; authors it has none. csv is UTF-8 without a byte-order "
+         "mark: import it into a spreadsheet as UTF-8 text.\n"
          "pubannotation, brat and ris need the texts, which a store made with 'screen --no-store-text' does not keep.",
          export_examples},
     [COMMAND_INFO] = {"info", "show versions, devices, what a model is and what it will run as",

@@ -33,7 +33,7 @@ typedef struct settings {
     int          help, version;
     const char **files; /* n_files; points into argv */
     size_t       n_files;
-    char         interrupted[256]; /* what is said behind "interrupted" */
+    char         interrupted[512]; /* what is said behind "interrupted" */
 } settings;
 
 enum { INFO_TEXT, INFO_JSON };

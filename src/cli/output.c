@@ -31,7 +31,8 @@ static int fail_errno(output *out, const char *what) {
     say(SAY_ERROR, "%s: %s: %s.", shown_name(out), what, strerror(error));
     if (error == ENOSPC || error == EDQUOT)
         say(SAY_HINT, "%s%s",
-            out->repeatable ? "make room, and run the same command again" : "make room, or choose another disk with -o FILE",
+            out->repeatable ? "make room, and run the same command again"
+                            : "make room, or choose another disk with -o FILE",
             out->target && !out->repeatable ? "; nothing was left under that name" : "");
     out->status = CLI_FAILED;
     return out->status;
@@ -151,8 +152,7 @@ static char *resolved_new(const char *path) {
     if (real) {
         size_t size = strlen(real) + strlen(path) + 2;
         whole = malloc(size);
-        if (whole)
-            snprintf(whole, size, "%s%s%s", real, strcmp(real, "/") == 0 ? "" : "/", slash ? slash + 1 : path);
+        if (whole) snprintf(whole, size, "%s%s%s", real, strcmp(real, "/") == 0 ? "" : "/", slash ? slash + 1 : path);
     }
     free(real);
     free(folder);

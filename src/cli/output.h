@@ -19,10 +19,10 @@ typedef struct output {
     char       *temporary;
     int         fd;
     int         close_fd;
-    int         line_wise; /* a terminal: every row is shown at once */
-    int         status;    /* CLI_OK, or why writing stopped; the reason has been said */
-    int         repeatable; /* it has a partial's name, so that the same command goes on with it or writes it again */
-    int         keep;      /* 1: the temporary file stays when the output is not completed */
+    int         line_wise;  /* a terminal: every row is shown at once */
+    int         status;     /* CLI_OK, or why writing stopped; the reason has been said */
+    int         repeatable; /* it has a partial's name: the same command goes on with it, or writes it again */
+    int         keep;       /* 1: the temporary file stays when the output is not completed */
     double      last_flush;
     uint64_t    written, marked; /* bytes of the file; of these up to the last mark */
 } output;
@@ -43,8 +43,8 @@ int output_open_partial(output *out, const char *path, const char *partial, cons
  */
 char *output_partial_name(const char *target, const char *owner);
 
-/* What output_open would write in the end: the path without links (a file behind one need not be there), the name of a pipe or device, or "-". NULL with
- * errno. */
+/* What output_open would write in the end: the path without links, also of a file that is not there; the name of a pipe
+ * or device; or "-". NULL with errno. */
 char *output_identity(const char *path);
 
 /* Begins at byte `position` of the temporary file; what is behind it goes. */

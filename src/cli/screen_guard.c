@@ -19,13 +19,13 @@ typedef enum place_kind { PLACE_INPUT, PLACE_SUM, PLACE_LIST, PLACE_STORE, PLACE
 /* A file that is read or would be written, whether it is there or not. */
 typedef struct place {
     place_kind  kind;
-    const char *option;  /* that names it; NULL for inputs */
-    char       *path;    /* as it is named; "-" = the standard stream */
-    int         exists;  /* 1: `device` and `inode` are the file's; 0: its folder's, where its name would be `name`;
-                            2: standard output that is no file */
-    dev_t       device;
-    ino_t       inode;
-    char       *name;
+    const char *option; /* that names it; NULL for inputs */
+    char       *path;   /* as it is named; "-" = the standard stream */
+    int         exists; /* 1: `device` and `inode` are the file's; 0: its folder's, where its name would be `name`;
+                           2: standard output that is no file */
+    dev_t device;
+    ino_t inode;
+    char *name;
 } place;
 
 typedef struct place_list {
@@ -73,13 +73,13 @@ static int locate_new(place *at) {
 /* 0, 1 if the place needs no comparison (a pipe, a device, a folder), or -1 without memory. */
 static int locate(place *at) {
     struct stat info;
-    int         output = at->kind == PLACE_OUTPUT, is_stdout = output && strcmp(at->path, "/dev/stdout") == 0;
+    int         written = at->kind == PLACE_OUTPUT, is_stdout = written && strcmp(at->path, "/dev/stdout") == 0;
     int         standard = is_stdout || strcmp(at->path, "-") == 0, found;
-    found = standard ? fstat(output ? STDOUT_FILENO : STDIN_FILENO, &info) : stat(at->path, &info);
+    found = standard ? fstat(written ? STDOUT_FILENO : STDIN_FILENO, &info) : stat(at->path, &info);
     if (found != 0 && !standard) return locate_new(at);
     if (found != 0 || !S_ISREG(info.st_mode)) {
         at->exists = 2;
-        return output && standard ? 0 : 1;
+        return written && standard ? 0 : 1;
     }
     at->exists = 1;
     at->device = info.st_dev;
@@ -133,10 +133,10 @@ typedef struct own_outputs {
 
 static int add_own(void *user, const char *folder, const char *name) {
     own_outputs *own = user;
-    char        *output = screen_inputs_output_name(name, own->wanted->format);
-    char        *path = output ? screen_output_path(own->wanted, output) : NULL;
+    char        *file = screen_inputs_output_name(name, own->wanted->format);
+    char        *path = file ? screen_output_path(own->wanted, file) : NULL;
     (void)folder;
-    free(output);
+    free(file);
     return add(own->list, PLACE_OUTPUT, "--output-dir", path);
 }
 
@@ -166,29 +166,28 @@ static int order_of(const place *x, const place *y) {
 static int compare(const void *a, const void *b) {
     const place *x = a, *y = b;
     int          order = order_of(x, y);
-    return order ? order : (int)x->kind - (int)y->kind; /* what is written stands last */
+    if (!order) order = (int)x->kind - (int)y->kind; /* what is written stands last */
+    return order ? order : strcmp(x->path, y->path);
 }
 
 /* Two inputs of one name, which screen_inputs_check_names says better. */
-static int same_name(const place *x, const place *y) {
-    return x->option == y->option && strcmp(x->path, y->path) == 0;
-}
+static int same_name(const place *x, const place *y) { return x->option == y->option && strcmp(x->path, y->path) == 0; }
 
 static const char *shown(const place *at) {
     return strcmp(at->path, "-") == 0 ? at->kind == PLACE_OUTPUT ? "standard output" : "standard input" : at->path;
 }
 
-static int refuse(const place *other, const place *output) {
+static int refuse(const place *other, const place *made) {
     static const char *const what[] = {[PLACE_INPUT] = "an input",
                                        [PLACE_SUM] = "the MD5 sum of an input",
                                        [PLACE_LIST] = "the list of the inputs",
                                        [PLACE_STORE] = "a file of the store"};
     if (other->kind == PLACE_OUTPUT)
         say(SAY_ERROR, "'%s' (%s) and '%s' (%s) would write the same file; choose another name for one of them.",
-            other->option, shown(other), output->option, shown(output));
+            other->option, shown(other), made->option, shown(made));
     else
-        say(SAY_ERROR, "'%s' (%s) would overwrite %s, %s; choose another name for the output.", output->option,
-            shown(output), shown(other), what[other->kind]);
+        say(SAY_ERROR, "'%s' (%s) would overwrite %s, %s; choose another name for the output.", made->option,
+            shown(made), shown(other), what[other->kind]);
     return other->kind == PLACE_INPUT || other->kind == PLACE_SUM ? CLI_FAILED : CLI_USAGE;
 }
 

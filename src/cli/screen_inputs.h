@@ -23,8 +23,9 @@ const char *screen_inputs_place(const screen_inputs *inputs, size_t index, char 
 /* The name of an input's own output: without .xml or .xml.gz, with the format's suffix. NULL when out of memory. */
 char *screen_inputs_output_name(const char *source, int format);
 
-/* Calls `take` for each input, with a folder's files instead of the folder, as ade_screen_add takes them: `folder` is ""
- * or ends in '/'. What cannot be read is said when it is added. 0, or what `take` returned first; -1 without memory. */
+/* Calls `take` for each input, with a folder's files instead of the folder, as ade_screen_add takes them: `folder` is
+ * "" or ends in '/'. What cannot be read is said when it is added. 0, or what `take` returned first; -1 without memory.
+ */
 typedef int (*screen_input_fn)(void *user, const char *folder, const char *name);
 int screen_inputs_each(const settings *wanted, screen_input_fn take, void *user);
 

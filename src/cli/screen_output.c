@@ -94,8 +94,7 @@ int screen_output_open(screen_output *out, const settings *wanted) {
         return status;
     }
     if (!wanted->output_dir) status = output_open(&out->rows, wanted->output, NULL, 0);
-    if (status == CLI_OK && wanted->parts)
-        status = output_open(&out->parts, wanted->parts, NULL, 0);
+    if (status == CLI_OK && wanted->parts) status = output_open(&out->parts, wanted->parts, NULL, 0);
     return status;
 }
 
@@ -132,7 +131,8 @@ static char *note_text(const screen_output *out) {
     char   *text = NULL, *folder = out->wanted->output_dir ? realpath(out->wanted->output_dir, NULL) : NULL;
     int     failed = !note;
     if (folder) failed |= json_object_set_new(note, "folder", json_from_text(folder)) != 0;
-    if (!out->wanted->output_dir) failed |= json_object_set_new(note, "rows", place_object(&out->rows, rows_of(out))) != 0;
+    if (!out->wanted->output_dir)
+        failed |= json_object_set_new(note, "rows", place_object(&out->rows, rows_of(out))) != 0;
     if (out->wanted->parts) failed |= json_object_set_new(note, "parts", place_object(&out->parts, -1)) != 0;
     if (!failed) text = json_dumps(note, JSON_COMPACT);
     json_decref(note);
@@ -474,11 +474,11 @@ static int look_for_own(screen_output *out, const ade_screen_file *file) {
 static int warn_of_unchanged(const screen_output *out, const ade_screen_file *file) {
     char    *path = NULL;
     uint64_t size;
-    int      status = file->unchanged > 0 ? find_own(out, file, &path, &size) : CLI_OK;
+    int      status = out->wanted->store && file->unchanged > 0 ? find_own(out, file, &path, &size) : CLI_OK;
     if (path)
         say(SAY_WARNING,
-            "%s: %llu of its records were screened before, are unchanged and give no rows, and %s is replaced by the "
-            "rows of the others; 'adesieve export' writes what the store holds.",
+            "%s: records that were screened before and are unchanged give no rows again (there are %llu), and %s is "
+            "replaced by the rows of the others; 'adesieve export' writes what the store holds.",
             file->name, (unsigned long long)file->unchanged, path);
     free(path);
     return status;
@@ -558,8 +558,7 @@ int screen_output_finish(screen_output *out, const ade_screen_stats *stats) {
     if (out->none) return CLI_OK;
     if (wanted->parts) status = finish_output(out, &out->parts, wanted->parts, -1, stats); /* first, as above */
     if (status != CLI_OK && status != CLI_CLOSED) return status;
-    if (!wanted->output_dir)
-        status = finish_output(out, &out->rows, wanted->output, rows_of(out), stats);
+    if (!wanted->output_dir) status = finish_output(out, &out->rows, wanted->output, rows_of(out), stats);
     return status;
 }
 

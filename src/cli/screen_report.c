@@ -40,10 +40,11 @@ json_t *file_object(const ade_screen_file *s) {
     json_object_set_new(object, "path", json_from_text(s->path));
     json_object_set_new(object, "name", json_from_text(s->name));
     json_object_set_new(object, "status",
-                        json_string(s->status != ADE_OK ? "failed"
-                                    : s->skipped        ? "skipped"
-                                                        : "done"));
-    if (s->error) json_object_set_new(object, "error", json_from_text(s->error));
+                        json_string(s->status == ADE_END  ? "cut by --limit"
+                                    : s->status != ADE_OK ? "failed"
+                                    : s->skipped          ? "skipped"
+                                                          : "done"));
+    if (s->error && s->status != ADE_END) json_object_set_new(object, "error", json_from_text(s->error));
     json_object_set_new(object, "md5", s->md5 && *s->md5 ? json_string(s->md5) : json_null());
     json_object_set_new(object, "md5_checked", json_boolean(s->md5_checked));
     COUNT("bytes", bytes);
@@ -91,9 +92,10 @@ static void say_done(const screen_run *run, const ade_screen_file *file, const c
     kinds_text(file, kinds, sizeof kinds);
     if (file->deleted > 0) snprintf(deleted, sizeof deleted, ", %s deleted", grouped(file->deleted, n[0]));
     if (!run->wanted->dry_run) snprintf(hits, sizeof hits, ", %s hit%s", grouped(file->hits, n[0]), plural(file->hits));
-    say_with(SAY_NOTE, "file", json, "%s: %s citation%s%s%s%s%s, %s sentence%s%s, %.1f s", shown_name(file),
+    say_with(SAY_NOTE, "file", json, "%s: %s citation%s%s%s%s%s, %s sentence%s%s, %.1f s%s", shown_name(file),
              grouped(file->citations, n[1]), plural(file->citations), *kinds ? " (" : "", kinds, *kinds ? ")" : "",
-             deleted, grouped(file->sentences, n[2]), plural(file->sentences), hits, file->seconds);
+             deleted, grouped(file->sentences, n[2]), plural(file->sentences), hits, file->seconds,
+             file->status == ADE_END ? "; --limit is reached, and the rest was not read" : "");
 }
 
 void say_file(const screen_run *run, const ade_screen_file *file, uint64_t rows_left) {
@@ -101,9 +103,12 @@ void say_file(const screen_run *run, const ade_screen_file *file, uint64_t rows_
     char   *json = NULL, n[2][32];
     if (object && json_object_set_new(object, "seconds", json_real(file->seconds)) == 0)
         json = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(6));
-    if (file->status != ADE_OK) {
+    if (file->status != ADE_OK && file->status != ADE_END) {
         const char *error = file->error ? file->error : ade_status_text((ade_status)file->status);
-        if (rows_left > 0)
+        if (run->out.kept)
+            say_with(SAY_ERROR, "file", json, "%s; %s, the output of an earlier run, stays as it was", error,
+                     run->out.kept);
+        else if (rows_left > 0)
             say_with(SAY_ERROR, "file", json, "%s; %s of its rows %s already written", error, grouped(rows_left, n[0]),
                      rows_left == 1 ? "was" : "were");
         else
@@ -121,11 +126,10 @@ void say_file(const screen_run *run, const ade_screen_file *file, uint64_t rows_
 
 /* ---- The summary ---- */
 
-void say_summary(const screen_run *run) {
+static void say_counts(const screen_run *run) {
     const ade_screen_stats *s = &run->stats;
     const settings         *wanted = run->wanted;
     uint64_t                deletions = run->out.n_deletions, rows = run->out.n_rows;
-    uint32_t                failed = s->files_failed + run->inputs_refused;
     char                    n[8][32];
     say(SAY_NOTE, "citations  %s = %s new + %s revised + %s unchanged + %s superseded; %s deleted",
         grouped(s->citations, n[0]), grouped(s->new_citations, n[1]), grouped(s->revised, n[2]),
@@ -150,13 +154,23 @@ void say_summary(const screen_run *run) {
         say(SAY_NOTE, "time       %.1f s (classifying %.1f s); %.0f sentences/s", s->seconds_total, s->seconds_classify,
             per_second((double)s->screened, s->seconds_total));
     }
+}
+
+int screen_lacks_outputs(const screen_run *run) { return run->wanted->abandon_output && run->out.outputs_missing > 0; }
+
+void say_summary(const screen_run *run) {
+    const ade_screen_stats *s = &run->stats;
+    const settings         *wanted = run->wanted;
+    uint32_t                failed = s->files_failed + run->inputs_refused;
+    char                    n[1][32];
+    if (s->files_skipped == 0 || s->files_skipped < s->files_total) say_counts(run);
     if (s->files_skipped > 0)
         say(SAY_NOTE, "skipped    %s input%s, done before", grouped(s->files_skipped, n[0]), plural(s->files_skipped));
     if (failed > 0) say(SAY_NOTE, "failed     %u input%s, named above", failed, plural(failed));
     if (run->out.untouched)
         say(SAY_NOTE, "no input was new: %s stays as it was", wanted->output ? wanted->output : wanted->parts);
     if (run->out.outputs_missing > 0)
-        say(SAY_WARNING,
+        say(screen_lacks_outputs(run) ? SAY_ERROR : SAY_WARNING,
             "%s input%s done before, and no output is in %s for %s; 'adesieve export' writes what the store "
             "holds.",
             grouped(run->out.outputs_missing, n[0]), run->out.outputs_missing == 1 ? " was" : "s were",

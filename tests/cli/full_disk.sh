@@ -7,6 +7,8 @@ adesieve classify --stats /dev/full -o out a.txt || echo "exit $?"
 { adesieve tokenize a.txt || echo "exit $?" >&3; } 3>&1 >/dev/full
 { adesieve screen -q "$DATA/medline/pubmed2.xml" || echo "exit $?" >&3; } 3>&1 >/dev/full
 { adesieve screen -q --parts /dev/full "$DATA/medline/pubmed2.xml" || echo "exit $?" >&3; } 3>&1 >/dev/null
+adesieve screen --state db -o /dev/full "$DATA/medline/pubmed2.xml" || echo "exit $?"
+rm db
 { adesieve --help || echo "exit $?" >&3; } 3>&1 >/dev/full
 { adesieve info || echo "exit $?" >&3; } 3>&1 >/dev/full
 { adesieve classify a.txt || echo "exit $?" >&3; } 3>&1 >&-

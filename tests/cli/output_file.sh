@@ -17,6 +17,14 @@ stat -c %a out
 adesieve classify --output=- a.txt | cmp - out
 adesieve classify -o /dev/null a.txt
 adesieve classify -o >(cat >piped) a.txt
+# A link to nothing: the file that it names is made.
+mkdir there
+ln -s ../made there/near
+ln -s there/near far
+adesieve classify -o far a.txt
+cmp made out
+test -L far -a -L there/near
+rm -r far there made
 for _ in 1 2 3 4 5 6 7 8 9 10; do cmp -s piped out && break; sleep 0.1; done
 cmp piped out
 ls -A

@@ -45,3 +45,16 @@ grep -e '^adesieve_exit_status' -e '^adesieve_running' -e '^adesieve_citations_t
 awk -f check.awk m.prom
 adesieve screen -q --metrics-file no/such.prom pubmed1.xml || echo "exit $?"
 adesieve screen -q --metrics-file /dev/null pubmed1.xml || echo "exit $?"
+# A run that fails early says so, too: a list that is not there, no model, an output that cannot be written.
+for options in '--files-from nolist' '-m nomodel pubmed1.xml' '-o no/such pubmed1.xml'; do
+    rm -f m.prom
+    # shellcheck disable=SC2086
+    adesieve screen -q --metrics-file m.prom $options 2>/dev/null || echo "exit $?"
+    grep -e '^adesieve_exit_status' -e '^adesieve_running' m.prom
+done
+# A link stays a link.
+mkdir elsewhere
+ln -s elsewhere/real.prom link.prom
+adesieve screen -q --metrics-file link.prom pubmed1.xml >rows
+test -L link.prom
+grep '^adesieve_exit_status' elsewhere/real.prom

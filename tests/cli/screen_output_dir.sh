@@ -10,11 +10,20 @@ ls -A out
 adesieve screen -q --output-dir tables -f csv --no-text in/pubmed_no_rows.xml - <in/pubmed1.xml
 head -1 tables/*.csv
 wc -l <tables/stdin.csv
-# A file that fails leaves nothing, not even its old output or texts: the others are done.
+# A file that fails leaves no rows and no texts, and its output of an earlier run as it was: the others are done.
 head -c 36000 "$xml/pubmed26n1334.xml.gz" >in/cut.xml.gz
 adesieve screen -q --output-dir some --parts parts in || echo "exit $?"
 ls -A some
 grep -c '"source":"cut.xml.gz"' parts || true
+echo old >some/cut.jsonl
+adesieve screen -q --output-dir some in || echo "exit $?"
+cat some/cut.jsonl
+grep -c '"cut' some/manifest.json
+# What it has said counts as not said, so that a later file's records are new: the rows are those of that file alone.
+cp "$xml/pubmed26n1334.xml.gz" in/last9999.xml.gz
+adesieve screen -q --output-dir some in || echo "exit $?"
+adesieve screen -q in/last9999.xml.gz | cmp - some/last9999.jsonl
+rm in/last9999.xml.gz
 # Refused before any work: two inputs of one name, also from folders; no folder; a folder that cannot be written.
 try() { adesieve screen "$@" || echo "exit $?"; }
 mkdir other
@@ -24,6 +33,9 @@ try --output-dir never in other/pubmed1.xml
 try -q --output-dir never in/pubmed2.xml other
 try -q --output-dir in/pubmed1.xml in
 try -q --output-dir no/such in
+long=$(printf 'n%.0s' $(seq 250))
+cp in/pubmed1.xml "$long.xml"
+try -q --output-dir never "$long.xml"
 test "$(ls -A never)" = ''
 try --output-dir out -o rows in
 # Interrupted: what is done stays, and the manifest says what that is.
@@ -62,3 +74,18 @@ ls -A resumed
 # What is done is not done again; an output that is missing is said.
 rm resumed/pubmed1.jsonl
 adesieve screen --state db --output-dir resumed "${inputs[@]}" 2>&1 | tail -2
+# A revised input of the same name: what is unchanged in it gives no rows.
+mkdir new
+sed '0,/<ArticleTitle>/s//<ArticleTitle>Revised. /' in/pubmed2.xml >new/pubmed2.xml
+adesieve screen --state db --output-dir resumed new/pubmed2.xml 2>&1 | sed -n '1s/[0-9]* sentences/N sentences/;1s/^\(.*warning.*\)/\1/p'
+grep -c '' resumed/pubmed2.jsonl
+# An interrupted run's inputs have no output in a new folder: --abandon-output says so, also with -q.
+mkfifo pubmed3.xml
+exec 3<>pubmed3.xml
+adesieve screen --state db2 -o out.jsonl in/pubmed1.xml pubmed3.xml 2>said &
+until grep -qs pubmed1 said; do sleep 0.05; done
+kill -TERM $!
+wait $! || true
+exec 3>&-
+adesieve screen -q --state db2 --output-dir fresh --abandon-output in/pubmed1.xml in/pubmed2.xml || echo "exit $?"
+ls -A fresh

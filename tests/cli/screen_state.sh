@@ -76,11 +76,21 @@ adesieve screen --state doc.db -o doc.csv --document "${inputs[@]}" 2>&1 | tail 
 cmp doc.csv whole.csv
 adesieve screen -q --state doc.db -o new.csv --document "${inputs[@]}"
 cat new.csv
-# Standard output goes on where it was.
+# Standard output goes on where it was, but cannot be taken back: that is said.
 rm stdout
-killed KILL --state std.db
-adesieve screen -q --state std.db "${inputs[@]}" >>stdout
+killed TERM --state std.db
+grep interrupted said
+adesieve screen --state std.db "${inputs[@]}" 2>said >>stdout
+grep '^standard output' said
 cmp stdout whole.jsonl
+# A run with new inputs replaces a file that holds others.
+adesieve screen -q --state part.db -o part.jsonl pubmed1.xml pubmed2.xml
+adesieve screen --state part.db -o part.jsonl "${inputs[@]}" 2>&1 >/dev/null | grep warning
+grep -c '"source":"pubmed[12].xml"' part.jsonl || true
+# --limit reads the file in which it is reached to its end.
+adesieve screen -q --state limit.db -o limit.jsonl --limit 3 "${inputs[@]}"
+cut -d'"' -f 4- limit.jsonl | grep -o '"source":.*' | sort | uniq -c
+rm part.* limit.*
 # A store of an interrupted run without any finished file begins anew.
 mkfifo pubmed26n1335.xml
 exec 3<>pubmed26n1335.xml
