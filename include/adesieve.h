@@ -492,9 +492,12 @@ typedef struct ade_screen_file {
     uint64_t    citations, new_citations, revised, unchanged, superseded, deleted;
     uint64_t    sentences, screened, hits, rows, tokens;
     double      seconds;     /* from its first record to its end */
+    uint32_t    earlier;     /* files of the same name but other content that the store had done before this one */
+    uint32_t    reserved;    /* 0 */
 } ade_screen_file;
 #define ADE_SCREEN_FILE_INIT                                                                                         \
-    { (uint32_t)sizeof(ade_screen_file), 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+    { (uint32_t)sizeof(ade_screen_file), 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+      0, 0 }
 
 /* The file that the row fetched last comes from. Strings live until the next ade_screen_next.
  * Statuses: INVALID_ARGUMENT (no row has been fetched). */

@@ -349,6 +349,8 @@ class ScreenFile(_Sized):
             ).split()
         ),
         ("seconds", c_double),
+        ("earlier", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 

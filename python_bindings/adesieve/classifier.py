@@ -468,7 +468,7 @@ class Classifier:
         ----------
         paths : path or iterable of paths
             Files (XML, plain or gzip, told by content) or folders; ``"-"`` is standard input. Files are read in the
-            order of the number in their names.
+            order of the year and number in their names.
         threshold : float
             A sentence is a hit when the positive label's probability is at least this.
         all : bool

@@ -220,6 +220,8 @@ class Screening:
             if self._handle is None:
                 raise ValueError("this run is closed; confirm before closing it, or before leaving the with block")
             _ffi.check(_ffi.load().ade_screen_confirm(self._handle))
+            if self._final is not None:
+                self._final = self._stats()
 
     @property
     def stats(self) -> Stats:

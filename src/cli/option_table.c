@@ -182,7 +182,7 @@ const command_entry command_table[N_COMMANDS] = {
     [COMMAND_SCREEN] =
         {"screen", "find the adverse drug effects in MEDLINE/PubMed XML", "adesieve screen [OPTIONS] FILE...",
          "Reads MEDLINE/PubMed XML, plain or gzip, from files or from all such files of a folder; - is standard "
-         "input. Files are taken in the order of the number in their names (pubmed26n1334 is 1334), whatever the "
+         "input. Files are taken in the order of year and number in their names (pubmed26n1334: 26, 1334), whatever the "
          "order given; folders are not searched recursively. Writes one row for each sentence whose score reaches the "
          "threshold, in the order of files, records and sentences, and says at the end what was read.\n"
          "A row holds pmid, version, part (title or abstract), section, sentence (counted from 0 through the record), "

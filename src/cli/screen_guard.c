@@ -133,7 +133,7 @@ typedef struct own_outputs {
 
 static int add_own(void *user, const char *folder, const char *name) {
     own_outputs *own = user;
-    char        *file = screen_inputs_output_name(name, own->wanted->format);
+    char        *file = screen_inputs_output_name(name, own->wanted->format, 0);
     char        *path = file ? screen_output_path(own->wanted, file) : NULL;
     (void)folder;
     free(file);

@@ -154,18 +154,19 @@ int screen_inputs_each(const settings *wanted, screen_input_fn take, void *user)
 
 /* ---- The names of their outputs ---- */
 
-char *screen_inputs_output_name(const char *source, int format) {
+char *screen_inputs_output_name(const char *source, int format, unsigned earlier) {
     static const char *const suffixes[] = {[ROWS_JSONL] = ".jsonl", [ROWS_TSV] = ".tsv", [ROWS_CSV] = ".csv"};
     size_t                   size = strlen(source);
-    char                    *name;
+    char                    *name, number[16] = "";
     if (strcmp(source, "-") == 0) {
         source = "stdin";
         size = 5;
     }
     if (ends_in(source, size, ".gz")) size -= 3;
     if (ends_in(source, size, ".xml")) size -= 4;
-    name = malloc(size + 8);
-    if (name) snprintf(name, size + 8, "%.*s%s", (int)size, source, suffixes[format]);
+    if (earlier > 0) snprintf(number, sizeof number, ".%u", earlier + 1);
+    name = malloc(size + 24);
+    if (name) snprintf(name, size + 24, "%.*s%s%s", (int)size, source, number, suffixes[format]);
     return name;
 }
 
@@ -191,7 +192,7 @@ static int add_name(void *user, const char *folder, const char *name) {
         list->capacity = grown;
     }
     item = &list->items[list->n];
-    item->output = screen_inputs_output_name(name, list->format);
+    item->output = screen_inputs_output_name(name, list->format, 0);
     item->path = malloc(size);
     if (!item->output || !item->path) {
         free(item->output);

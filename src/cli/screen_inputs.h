@@ -20,8 +20,9 @@ int screen_inputs_read(screen_inputs *inputs, settings *wanted);
 /* "list.txt:3" for an input of the list, NULL for one of the command line. */
 const char *screen_inputs_place(const screen_inputs *inputs, size_t index, char *buffer, size_t size);
 
-/* The name of an input's own output: without .xml or .xml.gz, with the format's suffix. NULL when out of memory. */
-char *screen_inputs_output_name(const char *source, int format);
+/* The name of an input's own output: without .xml or .xml.gz, with the format's suffix; the first name is followed by
+ * .2, .3, .. where `earlier` inputs of that name with other content were done before. NULL when out of memory. */
+char *screen_inputs_output_name(const char *source, int format, unsigned earlier);
 
 /* Calls `take` for each input, with a folder's files instead of the folder, as ade_screen_add takes them: `folder` is
  * "" or ends in '/'. What cannot be read is said when it is added. 0, or what `take` returned first; -1 without memory.

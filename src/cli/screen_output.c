@@ -325,6 +325,7 @@ int screen_output_begin(screen_output *out, ade_screen *screen) {
     const char     *text;
     json_t         *note;
     int             status;
+    out->screen = screen;
     if (out->none) return CLI_OK;
     if (!wanted->store) return wanted->output_dir ? CLI_OK : put_header(out);
     out->store_path = realpath(wanted->store, NULL);
@@ -341,8 +342,11 @@ int screen_output_begin(screen_output *out, ade_screen *screen) {
 
 /* Opens the output of the input `source`. */
 static int open_own(screen_output *out, const char *source) {
-    char *name = screen_inputs_output_name(source, out->wanted->format), *path, *target, *partial = NULL;
-    int   status;
+    ade_screen_file file = ADE_SCREEN_FILE_INIT; /* the row's */
+    char           *name, *path, *target, *partial = NULL;
+    int             status;
+    if (ade_screen_get_file(out->screen, &file) != ADE_OK) return engine_failed(ADE_INTERNAL, NULL);
+    name = screen_inputs_output_name(source, out->wanted->format, file.earlier);
     path = name ? screen_output_path(out->wanted, name) : NULL;
     target = path ? output_identity(path) : NULL;
     partial = target ? output_partial_name(target, NULL) : NULL;
@@ -442,7 +446,7 @@ static int confirm(screen_output *out, ade_screen *screen) {
 
 /* The own output that an input has now. *path is NULL without one. */
 static int find_own(const screen_output *out, const ade_screen_file *file, char **path, uint64_t *size) {
-    char       *name = screen_inputs_output_name(file->name, out->wanted->format);
+    char       *name = screen_inputs_output_name(file->name, out->wanted->format, file->earlier);
     struct stat info;
     *path = name ? screen_output_path(out->wanted, name) : NULL;
     free(name);
@@ -469,19 +473,14 @@ static int look_for_own(screen_output *out, const ade_screen_file *file) {
     return status;
 }
 
-/* Records that the store knows as unchanged give no rows, so that the input's new output lacks what its earlier one may
- * hold. */
-static int warn_of_unchanged(const screen_output *out, const ade_screen_file *file) {
-    char    *path = NULL;
-    uint64_t size;
-    int      status = out->wanted->store && file->unchanged > 0 ? find_own(out, file, &path, &size) : CLI_OK;
-    if (path)
+/* Records that the store knows as unchanged give no rows, so that the rows of an input with new content have a file
+ * beside those of its earlier content. */
+static void say_new_content(const screen_output *out, const ade_screen_file *file) {
+    if (file->earlier > 0)
         say(SAY_WARNING,
-            "%s: records that were screened before and are unchanged give no rows again (there are %llu), and %s is "
-            "replaced by the rows of the others; 'adesieve export' writes what the store holds.",
-            file->name, (unsigned long long)file->unchanged, path);
-    free(path);
-    return status;
+            "%s was done before with other content: the rows of what is new in it (%llu unchanged) go to "
+            "%s, and the earlier output stays; 'adesieve export' writes what the store holds.",
+            file->name, (unsigned long long)file->unchanged, out->rows.name);
 }
 
 /* A file that failed leaves nothing where that can be: its rows come again when it is read again. Without a store, one
@@ -518,7 +517,7 @@ int screen_output_file(screen_output *out, ade_screen *screen, const ade_screen_
         /* The texts first, so that rows never stand there without those that they count in. */
         if (wanted->parts) status = wanted->store ? output_sync(&out->parts) : output_mark(&out->parts);
         if (status == CLI_OK && own && !out->source) status = open_own(out, file->name);
-        if (status == CLI_OK && own) status = warn_of_unchanged(out, file);
+        if (status == CLI_OK && own) say_new_content(out, file);
         if (status == CLI_OK && own)
             status = close_own(out, 1);
         else if (status == CLI_OK && wanted->store)

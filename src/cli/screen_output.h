@@ -21,6 +21,7 @@ typedef struct written_file {
 
 typedef struct screen_output {
     const settings *wanted;
+    ade_screen     *screen;
     row_shape       shape;
     output          rows, parts;
     int             none;                      /* a dry run: nothing is written */

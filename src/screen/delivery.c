@@ -45,7 +45,8 @@ static void show_file(ade_screen *s, size_t file) {
                                  .hits = now->hits - then->hits,
                                  .rows = now->rows - then->rows,
                                  .tokens = now->tokens - then->tokens,
-                                 .seconds = ade__seconds() - s->file_began};
+                                 .seconds = ade__seconds() - s->file_began,
+                                 .earlier = s->done ? s->done[file].earlier : 0};
 }
 
 static void show_done_file(ade_screen *s, size_t file) {
@@ -68,7 +69,8 @@ static void show_done_file(ade_screen *s, size_t file) {
                                  .screened = done->screened,
                                  .hits = done->hits,
                                  .rows = done->rows,
-                                 .tokens = done->tokens};
+                                 .tokens = done->tokens,
+                                 .earlier = done->earlier};
 }
 
 static bool give_file_row(ade_screen *s, size_t file, ade_screen_row *row) {

@@ -358,16 +358,18 @@ static ade_status store_pending(ade_screen *s) {
 }
 
 static ade_status finish_store(ade_screen *s) {
-    const ade_screen_stats *t = &s->stats;
-    char                    summary[1024];
+    ade_state_file t; /* of the whole run, also of what was done before it was interrupted */
+    uint64_t       files;
+    char           summary[1024];
+    ADE_TRY(ade__state_sum_run(s->state, &t, &files));
 #define U(x) (unsigned long long)(x)
     (void)snprintf(summary, sizeof summary,
-                   "{\"files_done\":%llu,\"files_failed\":%llu,\"files_skipped\":%llu,\"citations\":%llu,\"new\":%llu,"
-                   "\"revised\":%llu,\"unchanged\":%llu,\"superseded\":%llu,\"deleted\":%llu,\"sentences\":%llu,"
-                   "\"screened\":%llu,\"skipped\":%llu,\"hits\":%llu,\"documents\":%llu,\"tokens\":%llu}",
-                   U(t->files_done), U(t->files_failed), U(t->files_skipped), U(t->citations), U(t->new_citations),
-                   U(t->revised), U(t->unchanged), U(t->superseded), U(t->deleted), U(t->sentences), U(t->screened),
-                   U(t->skipped), U(t->hits), U(t->documents), U(t->tokens));
+                   "{\"files_done\":%llu,\"files_failed\":%llu,\"citations\":%llu,\"new\":%llu,\"revised\":%llu,"
+                   "\"unchanged\":%llu,\"superseded\":%llu,\"deleted\":%llu,\"sentences\":%llu,\"screened\":%llu,"
+                   "\"skipped\":%llu,\"hits\":%llu,\"tokens\":%llu}",
+                   U(files), U(s->stats.files_failed), U(t.citations), U(t.new_citations), U(t.revised),
+                   U(t.unchanged), U(t.superseded), U(t.deleted), U(t.sentences), U(t.screened),
+                   U(t.sentences - t.screened), U(t.hits), U(t.tokens));
 #undef U
     ADE_TRY(ade__state_finish(s->state, summary));
     s->finished = true;

@@ -50,6 +50,9 @@
     X(PUT_TOTAL, "INSERT OR REPLACE INTO totals (name, value) VALUES (?, ?)")                                          \
     X(NOTE, "UPDATE runs SET note = ? WHERE id = ?")                                                                   \
     X(END, "UPDATE runs SET ended = ?, summary = ? WHERE id = ?")                                                      \
+    X(SUM_RUN, "SELECT count(*), sum(bytes_xml), sum(citations), sum(new_citations), sum(revised), sum(unchanged), "   \
+               "sum(superseded), sum(deleted), sum(sentences), sum(screened), sum(hits), sum(rows), sum(tokens) "       \
+               "FROM files WHERE run = ?")                                                                              \
     X(BEGIN, "BEGIN")                                                                                                  \
     X(COMMIT, "COMMIT")
 
@@ -453,9 +456,11 @@ static ade_status move_file(ade_state *state, int64_t id, const char *path, int6
 ade_status ade__state_file_done(ade_state *state, const char *name, const char *path, uint64_t size, int64_t mtime,
                                 const char *md5, bool *done, bool *need_md5, ade_state_file *file) {
     bool    found = false, same_size = false, moved = false, more;
-    int64_t id = 0;
+    int64_t  id = 0;
+    uint32_t earlier = 0;
     if (state->nothing) {
         *done = false;
+        file->earlier = 0;
         if (need_md5) *need_md5 = false;
         return ADE_OK;
     }
@@ -463,7 +468,9 @@ ade_status ade__state_file_done(ade_state *state, const char *name, const char *
     binder b = use(state, SQL_FILES);
     bind_string(&b, name);
     ade_status status;
-    while (!(status = step(state, &b, &more)) && more && !found) {
+    while (!(status = step(state, &b, &more)) && more) { /* the last one first */
+        earlier++;
+        if (found) continue;
         const char *known = (const char *)sqlite3_column_text(b.statement, 6);
         const bool  equal_size = (uint64_t)sqlite3_column_int64(b.statement, 4) == size;
         const char *old_path = (const char *)sqlite3_column_text(b.statement, 1);
@@ -475,12 +482,14 @@ ade_status ade__state_file_done(ade_state *state, const char *name, const char *
         /* A sum that differs outweighs the time. */
         found = equal_md5 || (equal_size && equal_mtime && !(md5 && *md5 && known));
         moved = found && !equal_mtime && mtime != 0;
+        if (found) earlier = 0;
         if (found && (status = load_file(state, b.statement, file))) break;
     }
     status = end_statement(&b, status);
     if (!status && moved && !state->read_only && !state->failed) status = move_file(state, id, path, mtime);
     unlock(state);
     if (status) return status;
+    file->earlier = earlier;
     *done = found;
     if (need_md5) *need_md5 = !found && same_size && !(md5 && *md5);
     return ADE_OK;
@@ -877,6 +886,24 @@ void ade__state_rollback(ade_state *state) {
     state->begun = state->writing = false;
     state->failed = ADE_OK;
     state->hits_due = 0;
+}
+
+ade_status ade__state_sum_run(ade_state *state, ade_state_file *sum, uint64_t *n_files) {
+    ade_state_file  f = {.name = "", .path = "", .md5 = ""};
+    uint64_t *const numbers[] = {n_files,       &f.bytes_xml,  &f.citations, &f.new_citations, &f.revised,
+                                 &f.unchanged,  &f.superseded, &f.deleted,   &f.sentences,     &f.screened,
+                                 &f.hits,       &f.rows,       &f.tokens};
+    bool            more;
+    lock(state);
+    binder b = use(state, SQL_SUM_RUN);
+    bind_int(&b, state->run);
+    ade_status status = step(state, &b, &more);
+    for (int i = 0; !status && more && i < (int)(sizeof numbers / sizeof *numbers); i++)
+        *numbers[i] = (uint64_t)sqlite3_column_int64(b.statement, i);
+    status = end_statement(&b, status);
+    unlock(state);
+    if (!status) *sum = f;
+    return status;
 }
 
 ade_status ade__state_finish(ade_state *state, const char *summary) {

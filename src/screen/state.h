@@ -54,10 +54,11 @@ typedef struct ade_state_file {
     const char *md5;       /* "" = unknown */
     uint64_t    bytes_xml, citations, new_citations, revised, unchanged, superseded, deleted;
     uint64_t    sentences, screened, hits, rows, tokens;
+    uint32_t    earlier; /* done files of the same name and other content, before this one; not kept, but counted */
 } ade_state_file;
 
 /* Whether such a file is done: same name, and path, size and mtime or (when `md5` is given) MD5 sum are the same. Sets
- * *done, and *file (strings live as long as the state) when it is. *need_md5 (NULL = not wanted) is set when the name and
+ * *done, and *file (strings live as long as the state) when it is; else only file->earlier. *need_md5 (NULL = not wanted) is set when the name and
  * size are known but not path and mtime, so that the sum would tell. ADE_IO, ADE_OUT_OF_MEMORY. */
 ade_status ade__state_file_done(ade_state *state, const char *name, const char *path, uint64_t size, int64_t mtime,
                                 const char *md5, bool *done, bool *need_md5, ade_state_file *file);
@@ -107,6 +108,9 @@ ade_status ade__state_end_file(ade_state *state, const ade_state_file *file);
 /* Makes all files since the last commit done, as one transaction, with the client's note (NULL = as it was). */
 ade_status ade__state_commit(ade_state *state, const char *note);
 void       ade__state_rollback(ade_state *state); /* to the last commit */
+
+/* What the files of the present run came to, all its starts together: the counts of *sum, and how many files. */
+ade_status ade__state_sum_run(ade_state *state, ade_state_file *sum, uint64_t *n_files);
 
 /* The run is complete. `summary` is one JSON object of counts, kept with it. */
 ade_status ade__state_finish(ade_state *state, const char *summary);

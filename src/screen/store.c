@@ -29,7 +29,7 @@ ade_status ade__store_fail(const ade_store *store, int rc) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return ade__fail(ADE_BUSY,
-                         "the store %s is in use by another process (a run, an export, or a program like sqlite3); "
+                         "the store %s is in use (by a run, an export, or a program like sqlite3); "
                          "wait until that has ended, or give another store", path);
     case SQLITE_NOTADB:
         return ade__fail(ADE_BAD_INPUT, "%s is not a store of adesieve: it is no SQLite database; give another path",

@@ -222,6 +222,8 @@ int main(void) {
     AT(ade_screen_file, rows);
     AT(ade_screen_file, tokens);
     AT(ade_screen_file, seconds);
+    AT(ade_screen_file, earlier);
+    AT(ade_screen_file, reserved);
     SIZE(ade_export_info);
     AT(ade_export_info, struct_size);
     AT(ade_export_info, complete);

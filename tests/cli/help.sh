@@ -18,5 +18,5 @@ adesieve --version
 adesieve classify --help | tr -s ' \n' ' ' >flat
 grep -q 'an NVIDIA GPU if one can be used (adesieve info says why not), else the CPU' flat
 grep -q 'A GPU computes in f16 alone, a CPU in the other two' flat
-adesieve screen --help | tr -s ' \n' ' ' | grep -q 'order of the number in their names (pubmed26n1334 is 1334).*not searched recursively'
+adesieve screen --help | tr -s ' \n' ' ' | grep -q 'order of year and number in their names (pubmed26n1334: 26, 1334).*not searched recursively'
 adesieve screen --help | tr -s ' \n' ' ' | grep -q 'what the name of --output says'

@@ -78,7 +78,10 @@ adesieve screen --state db --output-dir resumed "${inputs[@]}" 2>&1 | tail -2
 mkdir new
 sed '0,/<ArticleTitle>/s//<ArticleTitle>Revised. /' in/pubmed2.xml >new/pubmed2.xml
 adesieve screen --state db --output-dir resumed new/pubmed2.xml 2>&1 | sed -n '1s/[0-9]* sentences/N sentences/;1s/^\(.*warning.*\)/\1/p'
-grep -c '' resumed/pubmed2.jsonl
+grep -c '' resumed/pubmed2.jsonl resumed/pubmed2.2.jsonl
+# Both outputs are known from now on.
+adesieve screen -q --state db --output-dir resumed new/pubmed2.xml
+ls resumed
 # An interrupted run's inputs have no output in a new folder: --abandon-output says so, also with -q.
 mkfifo pubmed3.xml
 exec 3<>pubmed3.xml

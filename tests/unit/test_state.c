@@ -275,10 +275,26 @@ static void test_file_done(void **unused) {
     expect_done(state, file.name, file.path, 100, 9, another, false, false);
     expect_done(state, file.name, file.path, 100, 9, md5, true, false);
     expect_done(state, file.name, file.path, 100, 9, NULL, true, false); /* the new time was remembered */
+    ade_state_file other = file, found = {0}; /* other content under the same name */
+    bool           done = true;
+    CHECK_OK(ade__state_file_done(state, file.name, file.path, 50, 9, NULL, &done, NULL, &found));
+    assert_true(!done && found.earlier == 1);
+    other.size = 50, other.md5 = another, other.tokens = 0;
+    CHECK_OK(ade__state_begin_file(state, &other));
+    CHECK_OK(commit_file(state, &other, NULL));
+    CHECK_OK(ade__state_file_done(state, file.name, file.path, 50, 7, NULL, &done, NULL, &found));
+    assert_true(done && found.earlier == 1);
+    CHECK_OK(ade__state_file_done(state, file.name, file.path, 100, 9, NULL, &done, NULL, &found));
+    assert_true(done && found.earlier == 0);
+    CHECK_OK(ade__state_file_done(state, file.name, file.path, 7, 9, NULL, &done, NULL, &found));
+    assert_true(!done && found.earlier == 2);
+    uint64_t n_files;
+    CHECK_OK(ade__state_sum_run(state, &found, &n_files));
+    assert_true(n_files == 3 && found.citations == 4 && found.tokens == INT64_MAX);
     ade__state_close(state);
     state = open_ok();
-    bool           done = false;
     ade_state_file known;
+    done = false;
     CHECK_OK(ade__state_file_done(state, file.name, file.path, 100, 9, NULL, &done, NULL, &known));
     ade_state_file want = file;
     assert_true(done);
@@ -708,7 +724,7 @@ static void second_opener(void *unused) {
     ade_export  *exported;
     const double start = seconds();
     NEED(try_open(path, false) == ADE_BUSY);
-    NEED(strstr(ade_last_error(), path) && strstr(ade_last_error(), "in use by another process"));
+    NEED(strstr(ade_last_error(), path) && strstr(ade_last_error(), "is in use (by a run"));
     NEED(seconds() - start < 1.0);
     NEED(try_open(path, true) == ADE_BUSY);
     NEED(ade__export_open(path, &exported) == ADE_BUSY);
