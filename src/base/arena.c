@@ -3,6 +3,7 @@
 
 #include "alloc.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -15,9 +16,9 @@ struct ade_arena_block {
 };
 
 static struct ade_arena_block *add_block(ade_arena *arena, size_t size) {
-    const size_t capacity = size > BLOCK ? size : BLOCK;
-    if (capacity > SIZE_MAX - sizeof(struct ade_arena_block)) return NULL;
-    struct ade_arena_block *block = ade__malloc(sizeof *block + capacity);
+    const size_t            capacity = size > BLOCK ? size : BLOCK;
+    const bool              possible = capacity <= SIZE_MAX - sizeof(struct ade_arena_block);
+    struct ade_arena_block *block = ade__malloc(possible ? sizeof *block + capacity : SIZE_MAX); /* which says it */
     if (!block) return NULL;
     block->capacity = capacity;
     block->used = 0;

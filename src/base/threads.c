@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define POLL_NANOSECONDS 40000000L
+#define POLL_MILLISECONDS 40
 
 typedef struct worker {
     ade_pool *pool;
@@ -34,6 +34,32 @@ struct ade_pool {
     pid_t           owner; /* the process that has the threads */
     worker          workers[];
 };
+
+int ade__thread_start(pthread_t *thread, void *(*fn)(void *), void *argument) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(thread, NULL, fn, argument);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
+
+void ade__cond_init_steady(pthread_cond_t *condition) {
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+struct timespec ade__steady_time_in(long milliseconds) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    time.tv_nsec += milliseconds % 1000 * 1000000;
+    time.tv_sec += milliseconds / 1000 + time.tv_nsec / 1000000000;
+    time.tv_nsec %= 1000000000;
+    return time;
+}
 
 static void *work(void *argument) {
     worker   *self = argument;
@@ -68,31 +94,22 @@ static void stop(ade_pool *pool, int started) {
 }
 
 ade_status ade__pool_new(int n, ade_pool **out) {
-    ade_pool          *pool;
-    pthread_condattr_t monotonic;
-    sigset_t           all, before;
-    int                error = 0, started = 0;
+    ade_pool *pool;
+    int       error = 0, started = 0;
 
     pool = ade__calloc(1, sizeof *pool + (size_t)n * sizeof pool->workers[0]);
     if (!pool) return ADE_OUT_OF_MEMORY;
     pool->n = n;
     pool->owner = getpid();
     pthread_mutex_init(&pool->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&pool->start, NULL);
-    pthread_cond_init(&pool->done, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    ade__cond_init_steady(&pool->done);
     while (started < n && !error) {
         pool->workers[started].pool = pool;
         pool->workers[started].number = started;
-        error = pthread_create(&pool->workers[started].thread, NULL, work, &pool->workers[started]);
+        error = ade__thread_start(&pool->workers[started].thread, work, &pool->workers[started]);
         if (!error) started++;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error) {
         stop(pool, started);
         return ade__fail(ADE_OUT_OF_MEMORY, "thread %d of %d could not be started: %s; ask for fewer threads", started + 1,
@@ -124,13 +141,7 @@ void ade__pool_run(ade_pool *pool, ade_pool_fn fn, void *argument, ade_poll_fn p
             pthread_cond_wait(&pool->done, &pool->lock);
             continue;
         }
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += POLL_NANOSECONDS;
-        if (until.tv_nsec >= 1000000000L) {
-            until.tv_nsec -= 1000000000L;
-            until.tv_sec++;
-        }
+        const struct timespec until = ade__steady_time_in(POLL_MILLISECONDS);
         if (pthread_cond_timedwait(&pool->done, &pool->lock, &until) == ETIMEDOUT && pool->running > 0) {
             pthread_mutex_unlock(&pool->lock); /* no callback under a lock */
             poll(poll_argument);

@@ -5,6 +5,16 @@
 
 #include "adesieve.h"
 
+#include <pthread.h>
+#include <time.h>
+
+/* Starts a thread that blocks all signals, so that the program's handlers run on its own threads. 0, or errno's value. */
+int ade__thread_start(pthread_t *thread, void *(*fn)(void *), void *argument);
+
+/* A condition whose timed waits run on a clock that a change of the system's time does not move, and such a time. */
+void            ade__cond_init_steady(pthread_cond_t *condition);
+struct timespec ade__steady_time_in(long milliseconds);
+
 typedef struct ade_pool ade_pool;
 
 /* Work of one thread: `worker` is its number, from 0. */
@@ -12,7 +22,7 @@ typedef void (*ade_pool_fn)(void *argument, int worker);
 /* Called about every 40 ms on the waiting thread. */
 typedef void (*ade_poll_fn)(void *argument);
 
-/* Starts n >= 1 threads; they block all signals, so that the program's handlers run on its own threads. */
+/* Starts n >= 1 threads. */
 ade_status ade__pool_new(int n, ade_pool **out);
 void       ade__pool_free(ade_pool *pool); /* NULL is fine; not while a run is in progress */
 int        ade__pool_size(const ade_pool *pool);

@@ -3,6 +3,7 @@
 #include "chunk.h"
 
 #include "alloc.h"
+#include "copies.h"
 #include "sentences.h"
 #include "status.h"
 
@@ -81,23 +82,6 @@ static uint32_t count_chars(const char *p, size_t size) {
     return n;
 }
 
-static ade_status copy(ade_chunk *chunk, ade_text from, ade_text *to) {
-    *to = (ade_text){NULL, from.size};
-    if (!from.data) return ADE_OK;
-    to->data = ade__arena_copy(&chunk->text, from.data, from.size);
-    return to->data ? ADE_OK : ADE_OUT_OF_MEMORY;
-}
-
-static ade_status copy_list(ade_chunk *chunk, ade_text_list from, ade_text_list *to) {
-    *to = (ade_text_list){NULL, from.n};
-    if (!from.n) return ADE_OK;
-    ade_text *items = ade__arena_get(&chunk->text, from.n * sizeof *items, _Alignof(ade_text));
-    if (!items) return ADE_OUT_OF_MEMORY;
-    for (size_t i = 0; i < from.n; i++) ADE_TRY(copy(chunk, from.items[i], &items[i]));
-    to->items = items;
-    return ADE_OK;
-}
-
 /* "RESULTS: " and the sentence, as one text. */
 static ade_status join(ade_chunk *chunk, ade_text label, const char *sentence, size_t size, ade_text *out) {
     char *text = ade__arena_get(&chunk->text, label.size + 2 + size, 1);
@@ -137,11 +121,11 @@ static ade_status add_sentences(ade_chunk *chunk, ade_text text, ade_text joined
 static ade_status add_part(ade_chunk *chunk, int32_t kind, int32_t section_index, ade_text label, ade_text text,
                            const ade_chunk_rules *rules, ade_sentences *sentences) {
     ade_chunk_record *record = &chunk->records[chunk->n_records - 1];
-    ade_chunk_part    part = {.part = kind, .section_index = section_index};
+    ade_chunk_part    part = {.part = kind, .section_index = section_index, .label = label, .text = text};
     if (!text.size) return ADE_OK;
     ADE_TRY(ade__sentences_split(text, sentences));
-    ADE_TRY(copy(chunk, label, &part.label));
-    ADE_TRY(copy(chunk, text, &part.text));
+    ADE_TRY(ade__copy_text(&chunk->text, &part.label));
+    ADE_TRY(ade__copy_text(&chunk->text, &part.text));
     if (record->n_sentences + sentences->n > SENTENCES_LIMIT)
         return ade__fail(ADE_BAD_INPUT,
                          "the record with PMID %lld has more than %d sentences, which no citation has; the file is damaged",
@@ -190,15 +174,16 @@ static ade_status add(ade_chunk *chunk, const ade_record *record, const ade_chun
                       ade_sentences *sentences) {
     ade_chunk_record  *r = &chunk->records[chunk->n_records - 1];
     ade_screen_record *shown = &r->shown;
-    ADE_TRY(copy(chunk, record->title, &shown->title));
-    ADE_TRY(copy(chunk, record->date, &shown->date));
-    ADE_TRY(copy(chunk, record->date_revised, &shown->date_revised));
-    ADE_TRY(copy(chunk, record->journal, &shown->journal));
-    ADE_TRY(copy(chunk, record->doi, &shown->doi));
-    ADE_TRY(copy_list(chunk, record->languages, &shown->languages));
-    ADE_TRY(copy_list(chunk, record->publication_types, &shown->publication_types));
-    ADE_TRY(copy_list(chunk, record->mesh, &shown->mesh));
-    ADE_TRY(copy_list(chunk, record->chemicals, &shown->chemicals));
+    shown->title = record->title;
+    shown->date = record->date;
+    shown->date_revised = record->date_revised;
+    shown->journal = record->journal;
+    shown->doi = record->doi;
+    shown->languages = record->languages;
+    shown->publication_types = record->publication_types;
+    shown->mesh = record->mesh;
+    shown->chemicals = record->chemicals;
+    ADE_TRY(ade__copy_record(&chunk->text, shown));
     r->hash = ade__record_hash(record, rules->other_abstracts);
     r->without_abstract = true;
     ADE_TRY(add_part(chunk, ADE_PART_TITLE, 0, (ade_text){NULL, 0}, record->title, rules, sentences));

@@ -7,9 +7,7 @@
 #include "threads.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define KEPT_TEXTS 32768
@@ -220,20 +218,12 @@ ade_status ade__classifier_start(const ade_classifier_options *options, ade_clas
     c->began = ade__seconds();
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->room, NULL);
-    pthread_condattr_t steady; /* a change of the system's time must not stretch a wait */
-    pthread_condattr_init(&steady);
-    pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
-    pthread_cond_init(&c->finished, &steady);
-    pthread_condattr_destroy(&steady);
+    ade__cond_init_steady(&c->finished);
     for (size_t i = 0; i < WINDOWS; i++) {
         c->windows[i].next = c->free_windows;
         c->free_windows = &c->windows[i];
     }
-    sigset_t all, old; /* the program's signal handlers run on its own threads */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int code = pthread_create(&c->thread, NULL, run, c);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    int code = ade__thread_start(&c->thread, run, c);
     if (code) {
         ade_status status = ade__fail(ADE_IO, "the classifying thread cannot be started: %s", strerror(code));
         ade__classifier_free(c);
@@ -245,12 +235,8 @@ ade_status ade__classifier_start(const ade_classifier_options *options, ade_clas
 }
 
 ade_screened *ade__classifier_next(ade_classifier *c, int milliseconds, bool *over) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += (long)milliseconds * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    ade_screened *w = NULL;
+    const struct timespec until = ade__steady_time_in(milliseconds);
+    ade_screened         *w = NULL;
     pthread_mutex_lock(&c->lock);
     while (!(c->first && c->first->done) && !c->over)
         if (pthread_cond_timedwait(&c->finished, &c->lock, &until)) break;

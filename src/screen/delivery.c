@@ -24,34 +24,38 @@ static const ade_input_file *input(const ade_screen *s, size_t file) { return &s
 
 /* ---- Files --------------------------------------------------------------------------------------------------------- */
 
-/* What is said of the present file, as of now. */
-static void show_file(ade_screen *s, size_t file) {
+ade_screen_file ade__screen_file_so_far(const ade_screen *s, size_t file) {
     const ade_screen_stats *now = &s->stats, *then = &s->at_file;
-    s->any_row = true;
-    s->shown = (ade_screen_file){.struct_size = sizeof s->shown,
-                                 .path = input(s, file)->path,
-                                 .name = input(s, file)->name,
-                                 .md5 = "",
-                                 .bytes = now->bytes_read - s->bytes_of_files,
-                                 .bytes_xml = now->bytes_xml - then->bytes_xml,
-                                 .citations = now->citations - then->citations,
-                                 .new_citations = now->new_citations - then->new_citations,
-                                 .revised = now->revised - then->revised,
-                                 .unchanged = now->unchanged - then->unchanged,
-                                 .superseded = now->superseded - then->superseded,
-                                 .deleted = now->deleted - then->deleted,
-                                 .sentences = now->sentences - then->sentences,
-                                 .screened = now->screened - then->screened,
-                                 .hits = now->hits - then->hits,
-                                 .rows = now->rows - then->rows,
-                                 .tokens = now->tokens - then->tokens,
-                                 .seconds = ade__seconds() - s->file_began,
-                                 .earlier = s->done ? s->done[file].earlier : 0};
+    return (ade_screen_file){.struct_size = sizeof s->shown,
+                             .path = input(s, file)->path,
+                             .name = input(s, file)->name,
+                             .md5 = "",
+                             .bytes = now->bytes_read - s->bytes_of_files,
+                             .bytes_xml = now->bytes_xml - then->bytes_xml,
+                             .citations = now->citations - then->citations,
+                             .new_citations = now->new_citations - then->new_citations,
+                             .revised = now->revised - then->revised,
+                             .unchanged = now->unchanged - then->unchanged,
+                             .superseded = now->superseded - then->superseded,
+                             .deleted = now->deleted - then->deleted,
+                             .sentences = now->sentences - then->sentences,
+                             .screened = now->screened - then->screened,
+                             .hits = now->hits - then->hits,
+                             .rows = now->rows - then->rows,
+                             .tokens = now->tokens - then->tokens,
+                             .seconds = ade__seconds() - s->file_began,
+                             .earlier = s->done ? s->done[file].earlier : 0};
+}
+
+/* The file ends here: from now on it is told of as it is now. */
+static void show_file(ade_screen *s, size_t file) {
+    s->row_from = ROW_OF_ENDED_FILE;
+    s->shown = ade__screen_file_so_far(s, file);
 }
 
 static void show_done_file(ade_screen *s, size_t file) {
     const ade_state_file *done = &s->done[file];
-    s->any_row = true;
+    s->row_from = ROW_OF_ENDED_FILE;
     s->shown = (ade_screen_file){.struct_size = sizeof s->shown,
                                  .path = input(s, file)->path,
                                  .name = input(s, file)->name,
@@ -283,7 +287,8 @@ static void give(ade_screen *s, const ade_chunk *chunk, const ade_screen_row *fr
     *row = *from;
     row->struct_size = size;
     s->stats.rows++;
-    show_file(s, chunk->file);
+    s->row_from = ROW_OF_OPEN_FILE;
+    s->row_file = chunk->file;
 }
 
 static ade_status enter_deleted(ade_screen *s, const ade_chunk *chunk, const ade_chunk_record *record,

@@ -4,6 +4,7 @@
 #include "export.h"
 
 #include "alloc.h"
+#include "arena.h"
 #include "status.h"
 #include "store.h"
 
@@ -41,17 +42,6 @@ static const char *const SQL[] = {
 #undef TEXT
 };
 
-/* Memory of one document: blocks that are used again for the next, so that pointers into them stay as they are. */
-typedef struct block {
-    struct block *next;
-    size_t        capacity, used;
-    max_align_t   data[];
-} block;
-
-typedef struct arena {
-    block *first, *current;
-} arena;
-
 struct ade_export {
     ade_store         store;
     sqlite3_stmt     *statements[N_STATEMENTS];
@@ -59,47 +49,19 @@ struct ade_export {
     int64_t           next; /* the lowest PMID that may come now */
     bool              ended;
     bool              damaged; /* a value was found that no run writes */
-    arena             memory;
+    ade_arena         memory; /* of one document; used again for the next */
     ade_screen_record record;
     ade_store_text    settings, runs; /* for ade__export_get_info */
 };
 
 /* ---- Memory ------------------------------------------------------------------------------------------------------ */
 
-#define BLOCK_BYTES ((size_t)1 << 16)
-
-static void *take(arena *a, size_t count, size_t size) {
+/* Cleared memory of the present document. */
+static void *take(ade_arena *a, size_t count, size_t size) {
     size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2) return ade__malloc(SIZE_MAX); /* says it */
-    bytes = (bytes + sizeof(max_align_t)) / sizeof(max_align_t) * sizeof(max_align_t);
-    while (!a->current || a->current->capacity - a->current->used < bytes) {
-        block *next = a->current ? a->current->next : a->first;
-        if (!next) {
-            const size_t capacity = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
-            next = ade__malloc(sizeof *next + capacity);
-            if (!next) return NULL;
-            next->next = NULL;
-            next->capacity = capacity;
-            *(a->current ? &a->current->next : &a->first) = next;
-        }
-        next->used = 0;
-        a->current = next;
-    }
-    void *out = (char *)a->current->data + a->current->used;
-    a->current->used += bytes;
-    return memset(out, 0, bytes);
-}
-
-static void reuse(arena *a) {
-    a->current = a->first;
-    if (a->first) a->first->used = 0;
-}
-
-static void release(arena *a) {
-    for (block *b = a->first, *next; b; b = next) {
-        next = b->next;
-        ade__free(b);
-    }
+    if (__builtin_mul_overflow(count, size, &bytes)) return ade__malloc(SIZE_MAX); /* says it */
+    void *out = ade__arena_get(a, bytes, _Alignof(max_align_t));
+    return out ? memset(out, 0, bytes) : NULL;
 }
 
 /* ---- Columns ----------------------------------------------------------------------------------------------------- */
@@ -243,7 +205,7 @@ void ade__export_close(ade_export *exported) {
     if (exported->store.process == (long)getpid())
         for (int i = 0; i < N_STATEMENTS; i++) (void)sqlite3_finalize(exported->statements[i]);
     ade__store_close(&exported->store);
-    release(&exported->memory);
+    ade__arena_free(&exported->memory);
     ade__free(exported->settings.data);
     ade__free(exported->runs.data);
     ade__free(exported);
@@ -514,7 +476,7 @@ ade_status ade__export_next(ade_export *exported, double threshold, bool deleted
     while (!e->ended) {
         ade_export_document d = {.struct_size = document->struct_size};
         int64_t             pmid = 0;
-        reuse(&e->memory);
+        ade__arena_clear(&e->memory, SIZE_MAX);
         const double        lowest = threshold > e->threshold ? threshold : -HUGE_VAL; /* what is there is a hit */
         const ade_status    status = read_next(e, lowest, deleted, &d, &pmid);
         (void)sqlite3_reset(e->statements[SQL_DOCUMENT]);

@@ -2,6 +2,7 @@
 #include "outcomes.h"
 
 #include "alloc.h"
+#include "copies.h"
 #include "status.h"
 
 #include <string.h>
@@ -28,35 +29,10 @@ static void *copy_struct(ade_outcomes *o, const void *from, size_t size) {
     return copy;
 }
 
-static ade_status copy_text(ade_outcomes *o, ade_text *text) {
-    if (!text->data) return ADE_OK;
-    text->data = ade__arena_copy(&o->memory, text->data, text->size);
-    return text->data ? ADE_OK : ADE_OUT_OF_MEMORY;
-}
-
-static ade_status copy_list(ade_outcomes *o, ade_text_list *list) {
-    if (!list->n) return ADE_OK;
-    ade_text *items = copy_struct(o, list->items, list->n * sizeof *items);
-    if (!items) return ADE_OUT_OF_MEMORY;
-    for (size_t i = 0; i < list->n; i++) ADE_TRY(copy_text(o, &items[i]));
-    list->items = items;
-    return ADE_OK;
-}
-
 static ade_status copy_record(ade_outcomes *o, const ade_screen_record *from, const ade_screen_record **to) {
     ade_screen_record *r = copy_struct(o, from, sizeof *r);
-    if (!r) return ADE_OUT_OF_MEMORY;
-    ADE_TRY(copy_text(o, &r->title));
-    ADE_TRY(copy_text(o, &r->date));
-    ADE_TRY(copy_text(o, &r->date_revised));
-    ADE_TRY(copy_text(o, &r->journal));
-    ADE_TRY(copy_text(o, &r->doi));
-    ADE_TRY(copy_list(o, &r->languages));
-    ADE_TRY(copy_list(o, &r->publication_types));
-    ADE_TRY(copy_list(o, &r->mesh));
-    ADE_TRY(copy_list(o, &r->chemicals));
     *to = r;
-    return ADE_OK;
+    return r ? ade__copy_record(&o->memory, r) : ADE_OUT_OF_MEMORY;
 }
 
 /* Of a record without hits the store keeps numbers only. */
@@ -82,8 +58,8 @@ ade_status ade__outcomes_record(ade_outcomes *o, const ade_state_outcome *outcom
 ade_status ade__outcomes_hit(ade_outcomes *o, const ade_screen_row *row, const char *label) {
     ade_screen_row *kept = copy_struct(o, row, sizeof *kept);
     if (!kept) return ADE_OUT_OF_MEMORY;
-    ADE_TRY(copy_text(o, &kept->section));
-    ADE_TRY(copy_text(o, &kept->text));
+    ADE_TRY(ade__copy_text(&o->memory, &kept->section));
+    ADE_TRY(ade__copy_text(&o->memory, &kept->text));
     kept->logits = kept->probabilities = NULL;
     kept->record = NULL;
     return add(o, (struct ade_outcome_entry){.kind = ENTRY_HIT, .what = kept, .label = label});
@@ -92,8 +68,8 @@ ade_status ade__outcomes_hit(ade_outcomes *o, const ade_screen_row *row, const c
 ade_status ade__outcomes_part(ade_outcomes *o, const ade_screen_part *part) {
     ade_screen_part *kept = copy_struct(o, part, sizeof *kept);
     if (!kept) return ADE_OUT_OF_MEMORY;
-    ADE_TRY(copy_text(o, &kept->section));
-    ADE_TRY(copy_text(o, &kept->text));
+    ADE_TRY(ade__copy_text(&o->memory, &kept->section));
+    ADE_TRY(ade__copy_text(&o->memory, &kept->text));
     return add(o, (struct ade_outcome_entry){.kind = ENTRY_PART, .what = kept});
 }
 

@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -233,21 +232,14 @@ static void *run(void *argument) {
 }
 
 static ade_status start_threads(ade_reader *r) {
-    sigset_t all, old; /* the program's signal handlers run on its own threads */
-    int      code = 0;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int code = 0;
     for (int i = 0; i < r->options.threads && !code; i++) {
         worker *w = &r->workers[i];
         w->reader = r;
-        if (new_chunk(r, &w->spare)) {
-            pthread_sigmask(SIG_SETMASK, &old, NULL);
-            return ADE_OUT_OF_MEMORY;
-        }
-        code = pthread_create(&w->thread, NULL, run, w);
+        if (new_chunk(r, &w->spare)) return ADE_OUT_OF_MEMORY;
+        code = ade__thread_start(&w->thread, run, w);
         w->started = code == 0;
     }
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
     return code ? ade__fail(ADE_IO, "a reading thread cannot be started: %s", strerror(code)) : ADE_OK;
 }
 

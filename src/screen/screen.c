@@ -421,8 +421,9 @@ ade_status ade__screen_get_stats(const ade_screen *s, ade_screen_stats *stats) {
 }
 
 ade_status ade__screen_get_file(const ade_screen *s, ade_screen_file *file) {
-    if (!s->any_row) return ade__fail(ADE_INVALID_ARGUMENT, "no row has been fetched yet, so there is no file to tell of");
-    *file = s->shown;
+    if (s->row_from == NO_ROW)
+        return ade__fail(ADE_INVALID_ARGUMENT, "no row has been fetched yet, so there is no file to tell of");
+    *file = s->row_from == ROW_OF_OPEN_FILE ? ade__screen_file_so_far(s, s->row_file) : s->shown;
     return ADE_OK;
 }
 

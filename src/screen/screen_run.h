@@ -63,8 +63,9 @@ struct ade_screen {
     uint64_t         bytes_of_files; /* read, of the files that ended */
     ade_screen_stats stats, at_file; /* now; when the present file began */
     double           file_began;
-    ade_screen_file  shown; /* of the last row */
-    bool             any_row;
+    enum { NO_ROW, ROW_OF_OPEN_FILE, ROW_OF_ENDED_FILE } row_from; /* the last row */
+    size_t           row_file; /* of an open one: which */
+    ade_screen_file  shown;    /* the one that ended last */
     char             shown_md5[ADE_MD5_TEXT];
     char             shown_error[2048];
 
@@ -75,6 +76,9 @@ struct ade_screen {
 
 /* The next row, from a run that has been started. ADE_END and other ends are those of the classifier; ADE_CANCELLED. */
 ade_status ade__deliver(ade_screen *screen, ade_screen_row *row);
+
+/* What is said of the present file, as of now. */
+ade_screen_file ade__screen_file_so_far(const ade_screen *screen, size_t file);
 
 /* Asks the caller whether to go on. */
 bool ade__screen_cancelled(ade_screen *screen);
