@@ -132,10 +132,13 @@ typedef struct ade_model_options {
     const char *positive_label; /* NULL = the label named ADE, else the last one */
     ade_log_fn  log;            /* receives warnings about the folder; NULL = none */
     void       *log_user;
+    const char *calibration;    /* file to read the calibration from; NULL = calibration.json in the folder, if there is
+                                   one; "" = none is read, not even a bad one */
 } ade_model_options;
-#define ADE_MODEL_OPTIONS_INIT { (uint32_t)sizeof(ade_model_options), 0, NULL, NULL, NULL, NULL }
+#define ADE_MODEL_OPTIONS_INIT { (uint32_t)sizeof(ade_model_options), 0, NULL, NULL, NULL, NULL, NULL }
 
-/* Opens a Hugging Face checkpoint folder (config.json, model.safetensors or its shards, tokenizer files).
+/* Opens a Hugging Face checkpoint folder (config.json, model.safetensors or its shards, tokenizer files), or a baseline
+ * folder (config.json, model.safetensors, vocab.txt; see training/baseline.py). A calibration.json beside them is read too.
  * folder     path in the file system's encoding; not kept.
  * options    NULL = defaults; copied.
  * out        receives the model; the caller closes it.
@@ -155,6 +158,14 @@ typedef enum ade_problem {
     ADE_PROBLEM_FORCE_32_BITS = 0x7fffffff
 } ade_problem;
 
+typedef enum ade_model_kind {
+    ADE_MODEL_ENCODER  = 0, /* a transformer */
+    ADE_MODEL_BASELINE = 1, /* TF-IDF and logistic regression; runs on the CPU. `architecture` is
+                               "TfidfLogisticRegression"; sizes that it does not have are 0; `vocab_size` counts terms;
+                               "tokens" in results are the occurrences of its terms, `unknown` those of other terms */
+    ADE_MODEL_KIND_FORCE_32_BITS = 0x7fffffff
+} ade_model_kind;
+
 typedef struct ade_model_info {
     uint32_t    struct_size;   /* set by ADE_MODEL_INFO_INIT before the call */
     int32_t     n_labels;      /* classes C; at least 1 */
@@ -172,10 +183,12 @@ typedef struct ade_model_info {
     const char *weights_type;  /* "F32", "F16", "BF16" or "mixed" as stored */
     const char *tokenizer_source; /* which file gave the vocabulary */
     const char *casing_reason; /* one sentence: why texts are lower-cased or not */
+    int32_t     kind;          /* ade_model_kind */
+    int32_t     reserved;      /* 0 */
 } ade_model_info;
 #define ADE_MODEL_INFO_INIT                                                                                  \
     { (uint32_t)sizeof(ade_model_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, \
-      NULL, NULL }
+      NULL, NULL, 0, 0 }
 
 /* Fills *info; its strings live as long as the model. */
 ADE_API ade_status ade_model_get_info(const ade_model *model, ade_model_info *info);
@@ -210,6 +223,7 @@ typedef enum ade_precision {
     ADE_PRECISION_F32  = 1,
     ADE_PRECISION_BF16 = 2,
     ADE_PRECISION_F16  = 3,
+    ADE_PRECISION_F64  = 4, /* a baseline's, and no other model's */
     ADE_PRECISION_FORCE_32_BITS = 0x7fffffff
 } ade_precision;
 
@@ -305,6 +319,103 @@ typedef struct ade_tokens_info {
 ADE_API ade_status ade_tokenize(ade_session *session, ade_text text, ade_token *tokens, size_t capacity,
                                 ade_tokens_info *info);
 
+/* ---- Calibration and operating points ---------------------------------------------------------------------------- */
+
+/* A score is the model's own: it orders sentences, but 0.9 need not mean that nine of ten are positive. calibration.json
+ * in the model's folder, written by ade_calibration_fit from labelled texts that the model was not trained on, holds two
+ * things: how to turn logits into calibrated probabilities, and how many positive and negative of those texts lie at or
+ * above each score. What it says holds for texts like those; where the share of positives (prevalence) is another, that
+ * can be told. Scores, labels and thresholds are never calibrated: a calibrated value has a name of its own. */
+
+typedef enum ade_calibration_method {
+    ADE_CALIBRATION_AUTO        = 0, /* of those below the one with the lowest cross-validated log-loss; the simpler one,
+                                        which stands first, unless that gains more than a standard error */
+    ADE_CALIBRATION_TEMPERATURE = 1, /* softmax(logits / temperature) */
+    ADE_CALIBRATION_PLATT       = 2, /* 1 / (1 + exp(-(slope * m + offset))), m = log-odds of the score */
+    ADE_CALIBRATION_ISOTONIC    = 3, /* a rising step function of m, joined by straight lines, within 1/(n + 2) and
+                                        (n + 1)/(n + 2) */
+    ADE_CALIBRATION_METHOD_FORCE_32_BITS = 0x7fffffff
+} ade_calibration_method;
+
+typedef struct ade_calibration_info {
+    uint32_t    struct_size;
+    int32_t     method;           /* ade_calibration_method, never AUTO */
+    uint64_t    n, n_positive;    /* labelled texts that it was fitted on */
+    double      prevalence;       /* n_positive / n: what calibrated values are for unless another one is given */
+    double      temperature;      /* of TEMPERATURE, else 0 */
+    double      slope, offset;    /* of PLATT, else 0 */
+    double      log_loss_before, log_loss_after; /* natural logarithm, per text; after: cross-validated */
+    double      ece_before, ece_after;           /* expected calibration error, 15 bins of equal width; the same */
+    const char *data;             /* what the texts were, as given to ade_calibration_fit */
+} ade_calibration_info;
+#define ADE_CALIBRATION_INFO_INIT \
+    { (uint32_t)sizeof(ade_calibration_info), 0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, NULL }
+
+/* Statuses: UNSUPPORTED (the folder holds no calibration), INVALID_ARGUMENT. Strings live as long as the model. */
+ADE_API ade_status ade_model_get_calibration(const ade_model *model, ade_calibration_info *info);
+
+/* The calibrated probability of the positive label for n texts.
+ * logits       (n, C), as ade_classify gives them.
+ * prevalence   share of positive texts to expect, between 0 and 1 without these; 0 = the calibration's own. Another one
+ *              moves the log-odds by the difference of the two prevalences' log-odds (Bayes' rule).
+ * calibrated   (n).
+ * Statuses: UNSUPPORTED (no calibration), INVALID_ARGUMENT (also: a logit is not a number). */
+ADE_API ade_status ade_calibrate(const ade_model *model, const float *logits, size_t n, double prevalence,
+                                 double *calibrated);
+
+typedef enum ade_target {
+    ADE_TARGET_SCORE     = 0, /* the threshold itself: what does it give? */
+    ADE_TARGET_RECALL    = 1, /* find at least this share of the positive texts */
+    ADE_TARGET_PRECISION = 2, /* of what is found at least this share is positive */
+    ADE_TARGET_REVIEW    = 3, /* find at most this share of all texts: what people can read */
+    ADE_TARGET_FORCE_32_BITS = 0x7fffffff
+} ade_target;
+
+/* A threshold of the score and what it gave on the calibration's texts, each with the bounds of a 95 % interval.
+ * Recall and the share of negatives found have Wilson's interval; with these, precision and review follow from the
+ * prevalence by Bayes' rule, and their bounds from the bounds (which makes them a little wide). Where nothing is found
+ * the precision is 0, from 0 to 1. */
+typedef struct ade_operating_point {
+    uint32_t struct_size;
+    int32_t  reserved;   /* 0 */
+    double   threshold;  /* score >= threshold is found; a float */
+    double   prevalence; /* for which precision and review hold */
+    double   recall, recall_low, recall_high;
+    double   precision, precision_low, precision_high;
+    double   review, review_low, review_high;
+} ade_operating_point;
+#define ADE_OPERATING_POINT_INIT \
+    { (uint32_t)sizeof(ade_operating_point), 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0 }
+
+/* Looks up the threshold for a target (ade_target): for RECALL the highest with at least that recall, for PRECISION the
+ * lowest with at least that precision, for REVIEW the lowest with at most that share.
+ * value        for SCORE the threshold; else above 0 and at most 1.
+ * prevalence   as in ade_calibrate.
+ * Statuses: UNSUPPORTED (no calibration, or no threshold reaches the target: the best is named), INVALID_ARGUMENT. */
+ADE_API ade_status ade_model_operating_point(const ade_model *model, int32_t target, double value, double prevalence,
+                                             ade_operating_point *point);
+
+typedef struct ade_calibration_options {
+    uint32_t    struct_size;
+    int32_t     method; /* ade_calibration_method */
+    int32_t     folds;  /* of the cross-validation, 2 to 100; 0 = 10 */
+    int32_t     reserved; /* 0 */
+    uint64_t    seed;   /* of the folds, which are stratified */
+    const char *data;   /* one line that says what the texts are; NULL = "" */
+} ade_calibration_options;
+#define ADE_CALIBRATION_OPTIONS_INIT { (uint32_t)sizeof(ade_calibration_options), 0, 0, 0, 0, NULL }
+
+/* Fits a calibration and writes it as a file; the weights are not touched, and a model that is open keeps what it has.
+ * logits    (n, C), of labelled texts.
+ * labels    (n): indices of labels.
+ * options   NULL = defaults.
+ * path      NULL = calibration.json in the model's folder. An older file is replaced as a whole. Of more than 4,000
+ *           different scores it keeps those between which recall, or the share of negatives found, grows by 1/2000.
+ * Statuses: INVALID_ARGUMENT (fewer than 10 positive or 10 negative texts, a label out of range, a logit that is not a
+ * number), UNSUPPORTED (a multi-label or regression model), IO, OUT_OF_MEMORY. */
+ADE_API ade_status ade_calibration_fit(const ade_model *model, const float *logits, const int32_t *labels, size_t n,
+                                       const ade_calibration_options *options, const char *path);
+
 /* ---- Screening: from MEDLINE/PubMed XML to hits ------------------------------------------------------------------ */
 
 typedef enum ade_part {
@@ -392,9 +503,14 @@ typedef struct ade_screen_options {
                                     was counted is taken back, but for bytes. Its rows have been given, and the caller
                                     has to take them back too. With a store it is always so */
     int32_t     reserved;        /* 0 */
+    double      prevalence;      /* for ade_screen_row.calibrated, as in ade_calibrate */
+    ade_model  *prefilter;       /* a baseline that looks at each sentence first; what it gives less than
+                                    prefilter_threshold is not classified, gives no row and is counted. NULL = none; held */
+    double      prefilter_threshold;
 } ade_screen_options;
 #define ADE_SCREEN_OPTIONS_INIT \
-    { (uint32_t)sizeof(ade_screen_options), 0, -1.0, 0, 0, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, 0, 0 }
+    { (uint32_t)sizeof(ade_screen_options), 0, -1.0, 0, 0, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, 0, 0, \
+      0.0, NULL, 0.0 }
 
 /* Starts a run. Statuses as ade_session_open; with a store also IO, BUSY (another run has it), UNSUPPORTED (it was made
  * with another model or other settings, which are named; or by a newer adesieve) and BAD_INPUT (it is no store, or is
@@ -429,10 +545,11 @@ typedef struct ade_screen_row {
     const float *logits, *probabilities; /* (C) each */
     const char *source;      /* the file's name without its folder */
     const ade_screen_record *record; /* NULL for parts DELETED and FILE */
+    double      calibrated;  /* the calibrated probability; -1 where the model has no calibration */
 } ade_screen_row;
 #define ADE_SCREEN_ROW_INIT                                                                                      \
     { (uint32_t)sizeof(ade_screen_row), 0, 0, 0, 0, { NULL, 0 }, { NULL, 0 }, 0, 0, 0, 0, { 0, 0, 0, 0, 0, 0 }, \
-      0, 0, NULL, NULL, NULL, NULL }
+      0, 0, NULL, NULL, NULL, NULL, -1.0 }
 
 /* Fetches the next row, in the order of files, records and sentences, whatever the threads. Pointers in the row are
  * valid until the next call. ADE_END when all is read. After an error that concerns one file and without keep_going,
@@ -472,10 +589,11 @@ typedef struct ade_screen_stats {
     uint64_t documents;         /* screened records with a hit */
     uint64_t retracted, books;  /* of the screened citations */
     double   seconds_starved;   /* the classifier had nothing to do because reading was not fast enough */
+    uint64_t prefiltered;       /* of the skipped sentences, those that the prefilter left out */
 } ade_screen_stats;
 #define ADE_SCREEN_STATS_INIT                                                                                       \
     { (uint32_t)sizeof(ade_screen_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-      0, 0, 0, 0, 0, 0, 0 }
+      0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* The counts so far; they add up at every moment between two calls of ade_screen_next. */
 ADE_API ade_status ade_screen_get_stats(const ade_screen *screen, ade_screen_stats *stats);

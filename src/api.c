@@ -64,14 +64,16 @@ ade_status ade_model_get_info(const ade_model *model, ade_model_info *info) {
     known.max_length = model->max_length;
     known.lowercase = model->tokenizer.lowercase;
     known.strip_accents = model->tokenizer.strip_accents;
+    known.calibrated = model->calibration != NULL;
     known.n_parameters = model->weights.n_parameters;
     known.folder = model->folder;
     known.name = model->name;
     known.architecture = c->architecture;
-    known.activation = ade__activation_name(c->activation);
+    known.activation = c->kind == ADE_MODEL_BASELINE ? "none" : ade__activation_name(c->activation);
     known.weights_type = model->weights.weights_type;
     known.tokenizer_source = model->tokenizer.source;
     known.casing_reason = model->tokenizer.casing_reason;
+    known.kind = (int32_t)c->kind;
     return ade__options_out(info, &known, sizeof known, "ade_model_info");
 }
 
@@ -80,7 +82,9 @@ const char *ade_model_label(const ade_model *model, int32_t index) {
 }
 
 const char *ade_model_token(const ade_model *model, int32_t id) {
-    return model ? ade__tokenizer_token(model->tokenizer.tokenizer, id) : NULL;
+    if (!model) return NULL;
+    return model->baseline ? ade__baseline_term(model->baseline, id)
+                           : ade__tokenizer_token(model->tokenizer.tokenizer, id);
 }
 
 ade_status ade_model_hash(ade_model *model, char digest[65]) {
@@ -126,6 +130,59 @@ ade_status ade_tokenize(ade_session *session, ade_text text, ade_token *tokens, 
     if (text.size) NOT_NULL(text.data);
     if (capacity) NOT_NULL(tokens);
     return ade__session_tokenize(session, text, tokens, capacity, info);
+}
+
+/* ---- Calibration ---- */
+
+static ade_status need_calibration(const ade_model *model) {
+    if (model->calibration) return ADE_OK;
+    return ade__fail(ADE_UNSUPPORTED,
+                     "%s: the model has no calibration (" ADE_CALIBRATION_FILE
+                     "); make one from labelled texts that it was "
+                     "not trained on: adesieve calibrate -m %s FILE",
+                     model->folder, model->folder);
+}
+
+ade_status ade_model_get_calibration(const ade_model *model, ade_calibration_info *info) {
+    ade_calibration_info known = ADE_CALIBRATION_INFO_INIT;
+    ENTER();
+    NOT_NULL(model);
+    NOT_NULL(info);
+    ADE_TRY(need_calibration(model));
+    ade__calibration_info(model->calibration, &known);
+    return ade__options_out(info, &known, sizeof known, "ade_calibration_info");
+}
+
+ade_status ade_calibrate(const ade_model *model, const float *logits, size_t n, double prevalence,
+                         double *calibrated) {
+    ENTER();
+    NOT_NULL(model);
+    if (n) NOT_NULL(logits);
+    if (n) NOT_NULL(calibrated);
+    ADE_TRY(need_calibration(model));
+    return ade__calibrate(model->calibration, logits, n, prevalence, calibrated);
+}
+
+ade_status ade_model_operating_point(const ade_model *model, int32_t target, double value, double prevalence,
+                                     ade_operating_point *point) {
+    ade_operating_point known = ADE_OPERATING_POINT_INIT;
+    ENTER();
+    NOT_NULL(model);
+    NOT_NULL(point);
+    ADE_TRY(need_calibration(model));
+    ADE_TRY(ade__operating_point(model->calibration, target, value, prevalence, &known));
+    return ade__options_out(point, &known, sizeof known, "ade_operating_point");
+}
+
+ade_status ade_calibration_fit(const ade_model *model, const float *logits, const int32_t *labels, size_t n,
+                               const ade_calibration_options *options, const char *path) {
+    ade_calibration_options known = ADE_CALIBRATION_OPTIONS_INIT;
+    ENTER();
+    NOT_NULL(model);
+    if (n) NOT_NULL(logits);
+    if (n) NOT_NULL(labels);
+    if (options) ADE_TRY(ade__options_in(&known, sizeof known, options, "ade_calibration_options"));
+    return ade__calibration_fit(model, logits, labels, n, &known, path);
 }
 
 /* ---- Screening ---- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * config.json: which architecture, which sizes, which labels. Missing keys have the defaults of transformers'
- * BertConfig. */
+ * config.json: which architecture, which sizes or which vectorizer, which labels. Missing keys have the defaults of
+ * transformers' BertConfig and of scikit-learn's TfidfVectorizer. */
 #define _GNU_SOURCE
 #include "config.h"
 
@@ -15,8 +15,9 @@
 
 #define CONFIG_FILE "config.json"
 #define ARCHITECTURE "BertForSequenceClassification"
+#define BASELINE "TfidfLogisticRegression"
 
-enum { MAX_CONFIG = 16 << 20, MAX_LABELS = 65536 };
+enum { MAX_CONFIG = 16 << 20, MAX_LABELS = 65536, MAX_WORDS = ADE_BASELINE_WORDS };
 
 typedef struct reader {
     const char    *folder;
@@ -95,6 +96,11 @@ static ade_status read_architecture(const reader *r, ade_model_config *c) {
     if (list && (!json_is_array(list) || (json_array_size(list) > 0 && !json_is_string(json_array_get(list, 0)))))
         return BAD_KEY(r, ADE_BAD_MODEL, "architectures", "is not a list of names; correct the file%s", "");
     const char *name = json_string_value(json_array_get(list, 0));
+    if (name && !strcmp(name, BASELINE)) {
+        c->kind = ADE_MODEL_BASELINE;
+        c->architecture = ade__strdup(BASELINE);
+        return c->architecture ? ADE_OK : ADE_OUT_OF_MEMORY;
+    }
     ADE_TRY(get_string(r, "model_type", &type));
     if (!name && !type)
         return ade__fail(ADE_BAD_MODEL,
@@ -334,12 +340,143 @@ static ade_status read_problem(const reader *r, ade_model_config *c) {
     return ADE_OK;
 }
 
+/* ---- A baseline's vectorizer ------------------------------------------------------------------------------------- */
+
+#define BAD_SETTING(r, status, key, format, ...)                                                                       \
+    ade__fail(status, "%s/" CONFIG_FILE ": \"%s\" of \"vectorizer\" " format, (r)->folder, key, __VA_ARGS__)
+
+static ade_status read_flag(const reader *r, const char *key, const json_t *value, bool *out) {
+    if (!json_is_boolean(value))
+        return BAD_SETTING(r, ADE_BAD_MODEL, key, "is neither true nor false; correct the file%s", "");
+    *out = json_is_true(value);
+    return ADE_OK;
+}
+
+static ade_status read_ngram_range(const reader *r, const char *key, const json_t *value, ade_vectorizer *v) {
+    const json_t *least = json_array_get(value, 0), *most = json_array_get(value, 1);
+    if (json_array_size(value) != 2 || !json_is_integer(least) || !json_is_integer(most))
+        return BAD_SETTING(r, ADE_BAD_MODEL, key, "is no pair of whole numbers such as [1, 2]; correct the file%s", "");
+    json_int_t low = json_integer_value(least), high = json_integer_value(most);
+    if (low < 1 || high < low || high > MAX_WORDS)
+        return BAD_SETTING(r, ADE_UNSUPPORTED, key,
+                           "is [%lld, %lld]; adesieve knows terms of 1 to %d words, the smaller number first: train a "
+                           "baseline with such a range",
+                           (long long)low, (long long)high, (int)MAX_WORDS);
+    v->least_words = (int32_t)low;
+    v->most_words = (int32_t)high;
+    return ADE_OK;
+}
+
+/* A setting that has names, or null for none of them: which one it is, from 0; `n_names` for null. */
+static ade_status read_choice(const reader *r, const char *key, const json_t *value, const char *const *names,
+                              int n_names, const char *list, int *out) {
+    const char *text = json_string_value(value);
+    *out = n_names;
+    if (json_is_null(value)) return ADE_OK;
+    for (int i = 0; text && i < n_names; i++)
+        if (!strcmp(text, names[i])) {
+            *out = i;
+            return ADE_OK;
+        }
+    return BAD_SETTING(r, ADE_UNSUPPORTED, key,
+                       "is %s%s%s; adesieve knows %s: train a baseline with one of these", text ? "\"" : "",
+                       text ? text : "no text", text ? "\"" : "", list);
+}
+
+static ade_status read_only_value(const reader *r, const char *key, const json_t *value, const char *known) {
+    const char *text = json_string_value(value);
+    if (text && !strcmp(text, known)) return ADE_OK;
+    return BAD_SETTING(r, ADE_UNSUPPORTED, key,
+                       "is %s%s%s; adesieve knows \"%s\", scikit-learn's default, alone: train a baseline with that",
+                       text ? "\"" : "", text ? text : "no text", text ? "\"" : "", known);
+}
+
+static ade_status read_stop_words(const reader *r, const char *key, const json_t *value, ade_vectorizer *v) {
+    if (json_is_null(value)) return ADE_OK;
+    if (!json_is_array(value))
+        return BAD_SETTING(r, ADE_UNSUPPORTED, key,
+                           "is neither null nor a list of words; write the words themselves, as training/baseline.py "
+                           "does%s",
+                           "");
+    v->stop_words = ade__calloc(json_array_size(value), sizeof *v->stop_words);
+    if (!v->stop_words) return ADE_OUT_OF_MEMORY;
+    for (; v->n_stop_words < json_array_size(value); v->n_stop_words++) {
+        const json_t *word = json_array_get(value, v->n_stop_words);
+        if (!json_is_string(word))
+            return BAD_SETTING(r, ADE_BAD_MODEL, key, "holds something that is no word (number %zu); correct the file",
+                               v->n_stop_words);
+        v->stop_words[v->n_stop_words] = ade__strdup(json_string_value(word));
+        if (!v->stop_words[v->n_stop_words]) return ADE_OUT_OF_MEMORY;
+    }
+    return ADE_OK;
+}
+
+static ade_status read_setting(const reader *r, const char *key, const json_t *value, ade_vectorizer *v) {
+    static const char *const NORMS[] = {"l2", "l1"}, *const ACCENTS[] = {"unicode", "ascii"};
+    bool                     smooth;
+    int                      choice;
+    if (!strcmp(key, "lowercase")) return read_flag(r, key, value, &v->lowercase);
+    if (!strcmp(key, "use_idf")) return read_flag(r, key, value, &v->use_idf);
+    if (!strcmp(key, "sublinear_tf")) return read_flag(r, key, value, &v->sublinear_tf);
+    if (!strcmp(key, "binary")) return read_flag(r, key, value, &v->binary);
+    if (!strcmp(key, "smooth_idf")) return read_flag(r, key, value, &smooth); /* it is in the idf that was stored */
+    if (!strcmp(key, "ngram_range")) return read_ngram_range(r, key, value, v);
+    if (!strcmp(key, "token_pattern")) return read_only_value(r, key, value, "(?u)\\b\\w\\w+\\b");
+    if (!strcmp(key, "analyzer")) return read_only_value(r, key, value, "word");
+    if (!strcmp(key, "stop_words")) return read_stop_words(r, key, value, v);
+    if (!strcmp(key, "norm")) {
+        static const ade_norm VALUES[] = {ADE_NORM_L2, ADE_NORM_L1, ADE_NORM_NONE};
+        ADE_TRY(read_choice(r, key, value, NORMS, 2, "\"l2\", \"l1\" and null", &choice));
+        v->norm = VALUES[choice];
+        return ADE_OK;
+    }
+    if (!strcmp(key, "strip_accents")) {
+        static const ade_accents VALUES[] = {ADE_ACCENTS_UNICODE, ADE_ACCENTS_ASCII, ADE_ACCENTS_KEPT};
+        ADE_TRY(read_choice(r, key, value, ACCENTS, 2, "\"unicode\", \"ascii\" and null", &choice));
+        v->accents = VALUES[choice];
+        return ADE_OK;
+    }
+    return ade__fail(ADE_UNSUPPORTED,
+                     "%s/" CONFIG_FILE ": \"vectorizer\" has a setting \"%s\", which adesieve does not know; if scores "
+                     "do not depend on it, remove it from the file",
+                     r->folder, key);
+}
+
+static ade_status read_vectorizer(const reader *r, ade_model_config *c) {
+    json_t         *settings = json_object_get(r->root, "vectorizer"), *value;
+    ade_vectorizer *v = &c->vectorizer;
+    const char     *key;
+    v->lowercase = v->use_idf = true;
+    v->norm = ADE_NORM_L2;
+    v->least_words = v->most_words = 1;
+    if (!json_is_object(settings))
+        return BAD_KEY(r, ADE_BAD_MODEL, "vectorizer",
+                       "%s; a baseline needs this object of scikit-learn's settings, as training/baseline.py writes it",
+                       settings ? "is no object" : "is missing");
+    json_object_foreach(settings, key, value) ADE_TRY(read_setting(r, key, value, v));
+    return ADE_OK;
+}
+
+/* Labels are read, too. */
+static ade_status check_baseline(const reader *r, const ade_model_config *c) {
+    if (c->problem == ADE_PROBLEM_SINGLE_LABEL) return ADE_OK;
+    return ade__fail(ADE_UNSUPPORTED,
+                     "%s/" CONFIG_FILE ": a baseline chooses one of two or more labels; this one has %d and "
+                     "\"problem_type\" %s: correct the file",
+                     r->folder, (int)c->n_labels,
+                     get(r, "problem_type") ? json_string_value(get(r, "problem_type")) : "is not given");
+}
+
 /* ---- The file ---------------------------------------------------------------------------------------------------- */
 
 static ade_status read_all(const reader *r, const ade_model_options *options, ade_model_config *c) {
     ADE_TRY(read_architecture(r, c));
-    ADE_TRY(read_activation(r, &c->activation));
-    ADE_TRY(read_sizes(r, c));
+    if (c->kind == ADE_MODEL_BASELINE) {
+        ADE_TRY(read_vectorizer(r, c));
+    } else {
+        ADE_TRY(read_activation(r, &c->activation));
+        ADE_TRY(read_sizes(r, c));
+    }
     ADE_TRY(count_labels(r, c));
     if (options && options->labels) {
         ADE_TRY(labels_from_option(options->labels, c));
@@ -348,7 +485,8 @@ static ade_status read_all(const reader *r, const ade_model_options *options, ad
         compare_label2id(r, c);
     }
     ADE_TRY(find_positive(options ? options->positive_label : NULL, c));
-    return read_problem(r, c);
+    ADE_TRY(read_problem(r, c));
+    return c->kind == ADE_MODEL_BASELINE ? check_baseline(r, c) : ADE_OK;
 }
 
 ade_status ade__config_read(const char *folder, const ade_model_options *options, const ade_log *log,
@@ -377,6 +515,8 @@ done:
 void ade__config_clear(ade_model_config *config) {
     for (int32_t i = 0; config->labels && i < config->n_labels; i++) ade__free(config->labels[i]);
     ade__free(config->labels);
+    for (size_t i = 0; i < config->vectorizer.n_stop_words; i++) ade__free(config->vectorizer.stop_words[i]);
+    ade__free(config->vectorizer.stop_words);
     ade__free(config->architecture);
     ade__used_files_clear(&config->used);
     memset(config, 0, sizeof *config);

@@ -8,6 +8,7 @@
 #include "folder.h"
 #include "log.h"
 #include "tokenizer.h"
+#include "words.h"
 
 #include <stdbool.h>
 
@@ -19,7 +20,24 @@ typedef enum ade_activation {
     ADE_ACT_TANH /* the pooler's; never a config's hidden_act */
 } ade_activation;
 
+enum { ADE_BASELINE_WORDS = 5 }; /* in a term, at most */
+
+typedef enum ade_norm { ADE_NORM_NONE, ADE_NORM_L1, ADE_NORM_L2 } ade_norm;
+
+/* What "vectorizer" of a baseline's config.json says, by the names of scikit-learn's TfidfVectorizer. */
+typedef struct ade_vectorizer {
+    bool        lowercase, use_idf, sublinear_tf, binary;
+    ade_accents accents;                 /* strip_accents */
+    ade_norm    norm;
+    int32_t     least_words, most_words; /* ngram_range */
+    char      **stop_words;              /* (n_stop_words); owned */
+    size_t      n_stop_words;
+} ade_vectorizer;
+
 typedef struct ade_model_config {
+    ade_model_kind kind;         /* of a baseline, what describes a network is 0, and vocab_size too until its
+                                    vocabulary has been read */
+    ade_vectorizer vectorizer;   /* of a baseline */
     char          *architecture; /* owned */
     int32_t        vocab_size, hidden_size, n_layers, n_heads, intermediate_size;
     int32_t        max_positions, type_vocab_size, pad_token_id;
@@ -29,7 +47,7 @@ typedef struct ade_model_config {
     int32_t        n_labels;
     char         **labels; /* owned, n_labels of them */
     int32_t        positive_label;
-    ade_used_files used; /* config.json */
+    ade_used_files used; /* config.json; of a baseline also vocab.txt */
 } ade_model_config;
 
 /* Reads folder/config.json. `options` gives label overrides. Every problem is an error that names file, key, value and

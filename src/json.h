@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * JSON from a model folder. The one header of the library that shows jansson's; for config.c, tokenizer_files.c and
- * safetensors.c alone. */
+ * JSON from a model folder. The one header of the library that shows jansson's; for config.c, tokenizer_files.c,
+ * safetensors.c and calibration_file.c alone. */
 #ifndef ADE_JSON_H
 #define ADE_JSON_H
 

@@ -61,32 +61,66 @@ static ade_status check_fit(ade_model *model) {
     return ADE_OK;
 }
 
-static ade_status read_parts(ade_model *model, const char *folder, const ade_model_options *options) {
-    ade_log log = {options ? options->log : NULL, options ? options->log_user : NULL};
-    model->folder = ade__strdup(folder);
-    model->name = name_of(folder);
-    if (!model->folder || !model->name) return ADE_OUT_OF_MEMORY;
-    ADE_TRY(ade__config_read(folder, options, &log, &model->config));
-    ADE_TRY(ade__tokenizer_files_read(folder, &log, &model->tokenizer));
+/* What is told of a tokenizer and of weights is told of the vectorizer. */
+static ade_status read_baseline(ade_model *model, const char *folder, const ade_log *log) {
+    const ade_vectorizer *v = &model->config.vectorizer;
+    ADE_TRY(ade__baseline_open(folder, log, &model->config, &model->tensors, &model->baseline));
+    model->weights.weights_type = "F64";
+    model->weights.n_parameters = ade__baseline_parameters(model->baseline);
+    model->tokenizer.lowercase = v->lowercase;
+    model->tokenizer.strip_accents = v->accents != ADE_ACCENTS_KEPT;
+    model->tokenizer.source = ade__strdup("vocab.txt");
+    model->tokenizer.casing_reason =
+        ade__strdup(v->lowercase ? "Texts are lower-cased, as \"lowercase\" of \"vectorizer\" in config.json says or "
+                                   "leaves to scikit-learn's default."
+                                 : "Texts keep their case, as \"lowercase\" of \"vectorizer\" in config.json says.");
+    return model->tokenizer.source && model->tokenizer.casing_reason ? ADE_OK : ADE_OUT_OF_MEMORY;
+}
+
+static ade_status read_encoder(ade_model *model, const char *folder, const ade_log *log) {
+    ADE_TRY(ade__tokenizer_files_read(folder, log, &model->tokenizer));
     ADE_TRY(check_fit(model));
     ADE_TRY(ade__tensors_open(folder, &model->tensors));
-    ade_status status = ade__weights_map(model->tensors, &model->config, &log, &model->weights);
+    ade_status status = ade__weights_map(model->tensors, &model->config, log, &model->weights);
     if (status != ADE_OK && status != ADE_OUT_OF_MEMORY) (void)ade__fail_prefix(status, folder);
     ADE_TRY(status);
     if (ade__tokenizer_size(model->tokenizer.tokenizer) < model->config.vocab_size)
-        ade__log(&log, ADE_LOG_INFO,
+        ade__log(log, ADE_LOG_INFO,
                  "%s: the vocabulary has %d entries, the word embeddings %d rows; the last ones are "
                  "not used",
                  folder, (int)ade__tokenizer_size(model->tokenizer.tokenizer), (int)model->config.vocab_size);
     return ADE_OK;
 }
 
+static ade_status read_parts(ade_model *model, const char *folder, const ade_model_options *options) {
+    ade_log log = {options ? options->log : NULL, options ? options->log_user : NULL};
+    model->folder = ade__strdup(folder);
+    model->name = name_of(folder);
+    if (!model->folder || !model->name) return ADE_OUT_OF_MEMORY;
+    ADE_TRY(ade__config_read(folder, options, &log, &model->config));
+    ADE_TRY(model->config.kind == ADE_MODEL_BASELINE ? read_baseline(model, folder, &log)
+                                                     : read_encoder(model, folder, &log));
+    return ADE_OK;
+}
+
+/* After everything else of the folder: it must fit that. */
+static ade_status read_calibration(ade_model *model, const ade_model_options *options) {
+    const ade_log           log = {options ? options->log : NULL, options ? options->log_user : NULL};
+    const ade_model_config *c = &model->config;
+    if (options && options->calibration && !*options->calibration) return ADE_OK; /* none is wanted */
+    return ade__calibration_read(model->folder, options ? options->calibration : NULL, c->labels, c->n_labels,
+                                 c->positive_label, options && options->labels, &log,
+                                 &model->calibration);
+}
+
 static void destroy(ade_model *model) {
     ade__prepared_free_all(model->prepared);
+    ade__baseline_free(model->baseline);
     ade__weights_clear(&model->weights);
     ade__tensors_close(model->tensors);
     ade__tokenizer_files_clear(&model->tokenizer);
     ade__config_clear(&model->config);
+    ade__calibration_free(model->calibration);
     ade__free(model->folder);
     ade__free(model->name);
     pthread_mutex_destroy(&model->lock);
@@ -102,6 +136,7 @@ ade_status ade__model_open(const char *folder, const ade_model_options *options,
         return ade__fail(ADE_OUT_OF_MEMORY, "out of memory: a lock for the model could not be made");
     }
     ade_status status = read_parts(model, folder, options);
+    if (status == ADE_OK) status = read_calibration(model, options);
     if (status == ADE_OK)
         *out = model;
     else

@@ -4,6 +4,8 @@
 #ifndef ADE_MODEL_H
 #define ADE_MODEL_H
 
+#include "baseline.h"
+#include "calibrate.h"
 #include "config.h"
 #include "safetensors.h"
 #include "weights.h"
@@ -23,6 +25,8 @@ struct ade_model {
     ade_tokenizer_files  tokenizer;
     ade_tensor_set      *tensors;
     ade_weight_map       weights;
+    ade_baseline        *baseline;    /* NULL: an encoder; else tokenizer and weights are empty */
+    ade_calibration     *calibration; /* NULL: the folder holds none */
     int32_t              max_length; /* min(max_positions, model_max_length) */
     pthread_mutex_t      lock;       /* guards what follows */
     struct ade_prepared *prepared;   /* list, one per backend and precision in use */

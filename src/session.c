@@ -18,12 +18,28 @@
 
 /* ---- Opening ----------------------------------------------------------------------------------------------------- */
 
+/* A baseline has but one way to run. */
+static ade_status check_baseline_options(const ade_session_options *o) {
+    static const char *const NAMES[] = {"auto", "f32", "bf16", "f16", "f64"};
+    if (o->device == ADE_DEVICE_CUDA)
+        return ade__fail(ADE_UNSUPPORTED, "the model is a baseline, which runs on the CPU alone; use device cpu or auto");
+    if (o->precision != ADE_PRECISION_AUTO && o->precision != ADE_PRECISION_F64)
+        return ade__fail(ADE_UNSUPPORTED,
+                         "the model is a baseline, which computes in f64 and not in %s; leave the precision out",
+                         NAMES[o->precision]);
+    return ADE_OK;
+}
+
 static ade_status check_options(const ade_model *model, ade_session_options *o) {
-    if (o->precision < ADE_PRECISION_AUTO || o->precision > ADE_PRECISION_F16)
+    if (o->precision < ADE_PRECISION_AUTO || o->precision > ADE_PRECISION_F64)
         return ade__fail(ADE_INVALID_ARGUMENT, "precision %d is none of ade_precision's values", (int)o->precision);
     if (o->threads < 0 || o->threads > 4096)
         return ade__fail(ADE_INVALID_ARGUMENT, "threads is %d; 0 (all processors) to 4096 are possible",
                          (int)o->threads);
+    if (model->baseline) ADE_TRY(check_baseline_options(o));
+    if (!model->baseline && o->precision == ADE_PRECISION_F64)
+        return ade__fail(ADE_UNSUPPORTED, "precision f64 is a baseline's, and this model is a network; use f32");
+    if (model->baseline && o->max_length >= 0) o->max_length = 0; /* it takes all of a text */
     if (o->max_length != 0 && (o->max_length < 3 || o->max_length > model->max_length))
         return ade__fail(ADE_INVALID_ARGUMENT,
                          "max_length is %d; this model takes 3 to %d tokens a text, the two special ones included",
@@ -46,6 +62,8 @@ static void free_workers(ade_session *s) {
     for (int i = 0; s->workers && i < s->n_workers; i++) {
         ade_worker *w = &s->workers[i];
         ade__tokenizer_scratch_free(w->scratch);
+        ade__baseline_scratch_free(w->baseline);
+        ade__free(w->values);
         ade__staging_free(w->staging);
         ade__workspace_free(w->workspace);
         ade__free(w->ids);
@@ -81,6 +99,12 @@ static ade_status open_workers(ade_session *s) {
     if (s->prepared) encoders = s->prepared->info.execs ? s->prepared->info.execs : s->n_workers;
     for (int i = 0; i < s->n_workers; i++) {
         ade_worker *w = &s->workers[i];
+        if (s->model->baseline) {
+            ADE_TRY(ade__baseline_scratch_new(s->model->baseline, &w->baseline));
+            w->values = ade__calloc(2 * (size_t)s->model->config.n_labels, sizeof *w->values);
+            if (!w->values) return ADE_OUT_OF_MEMORY;
+            continue;
+        }
         ADE_TRY(ade__tokenizer_scratch_new(s->model->tokenizer.tokenizer, &w->scratch));
         if (i >= encoders) continue;
         ADE_TRY(ade__workspace_new(s->prepared, tokens, s->info.max_length, s->prepared->info.slots, &w->workspace));
@@ -108,7 +132,7 @@ static ade_status open_workers_in_memory(ade_session *s) {
     return status;
 }
 
-static ade_status open_device(ade_session *s) {
+static ade_status open_for_network(ade_session *s) {
     ade_backend_info *b;
     ADE_TRY(ade__prepared_get(s->model, s->info.device, s->options.device_index, s->options.precision, &s->prepared));
     b = &s->prepared->info;
@@ -116,6 +140,28 @@ static ade_status open_device(ade_session *s) {
     s->info.token_budget = s->options.token_budget ? s->options.token_budget : b->token_budget;
     s->info.device_name = b->device_name;
     s->info.instruction_set = b->instruction_set;
+    return ADE_OK;
+}
+
+/* No kernel runs; the backend only says what the processor is. */
+static ade_status open_for_baseline(ade_session *s) {
+    const ade_backend_options options = {.precision = ADE_PRECISION_F32};
+    const ade_ops            *ops = NULL;
+    ade_backend              *backend = NULL;
+    ade_backend_info          info;
+    ADE_TRY(ade__device_ops(ADE_DEVICE_CPU, &ops));
+    ADE_TRY(ops->open(&options, &backend));
+    ops->describe(backend, &info);
+    snprintf(s->processor, sizeof s->processor, "%s", info.device_name);
+    ops->close(backend);
+    s->info.device_name = s->processor;
+    s->info.instruction_set = "";
+    s->info.precision = ADE_PRECISION_F64;
+    return ADE_OK;
+}
+
+static ade_status open_device(ade_session *s) {
+    ADE_TRY(s->model->baseline ? open_for_baseline(s) : open_for_network(s));
     s->info.threads = s->options.threads;
     s->n_workers = s->options.threads;
     return ade__pool_new(s->n_workers, &s->pool);
@@ -152,9 +198,14 @@ ade_status ade__session_open(ade_model *model, const ade_session_options *option
                                      .invalid_utf8 = (ade_invalid_utf8)s->options.invalid_utf8,
                                      .split_special_tokens = s->options.split_special_tokens != 0};
     s->info.device_reason = s->reason;
-    ADE_TRY_GOTO(ade__device_choose(s->options.device, s->options.device_index, s->options.precision, &s->info.device,
-                                    s->reason),
-                 failed);
+    if (model->baseline && s->options.device == ADE_DEVICE_AUTO) {
+        s->info.device = ADE_DEVICE_CPU;
+        snprintf(s->reason, sizeof s->reason, "the CPU is used: the model is a baseline, which runs on no other device");
+    } else {
+        ADE_TRY_GOTO(ade__device_choose(s->options.device, s->options.device_index, s->options.precision,
+                                        &s->info.device, s->reason),
+                     failed);
+    }
     if (s->info.device != ADE_DEVICE_CUDA) /* else every index would have weights of its own */
         s->info.device_index = s->options.device_index = 0;
     status = open_on_device(s);
@@ -183,6 +234,7 @@ void ade__session_close(ade_session *s) {
     ade__free(s->lengths);
     ade__free(s->results);
     ade__free(s->values);
+    ade__free(s->terms);
     ade__model_release(s->model);
     ade__free(s);
 }
@@ -204,7 +256,7 @@ static ade_status leave(ade_session *s, ade_status status) {
 }
 
 static ade_status enter_to_classify(ade_session *s) {
-    if (!s->prepared)
+    if (s->info.device == ADE_DEVICE_NONE)
         return ade__fail(ADE_INVALID_ARGUMENT, "a session on ADE_DEVICE_NONE tokenizes only; open one on a device");
     if (ade__pool_forked(s->pool))
         return ade__fail(ADE_INVALID_ARGUMENT, "this session was opened before fork(), and its threads stayed in the "
@@ -256,12 +308,35 @@ ade_status ade__session_classify(ade_session *s, const ade_text *texts, size_t n
     return leave(s, classify(s, texts, n, results, logits, probabilities));
 }
 
+static ade_status too_many(size_t n, size_t capacity) {
+    return ade__fail(ADE_INVALID_ARGUMENT, "the text has %zu tokens and there is room for %zu", n, capacity);
+}
+
+/* The terms go to a buffer of the session's first: what the caller has stays as it is if there are too many. */
+static ade_status list_terms(ade_session *s, ade_text text, ade_token *tokens, size_t capacity, ade_tokens_info *info) {
+    ade_baseline_result terms;
+    size_t              n;
+    ADE_TRY(ade__baseline_terms(s->model->baseline, s->workers[0].baseline, text, s->encode.invalid_utf8, s->terms,
+                                s->terms_capacity, &n, &terms));
+    if (tokens && n > s->terms_capacity && n <= capacity) {
+        if (ade__reserve(&s->terms, &s->terms_capacity, n, sizeof *s->terms)) return ADE_OUT_OF_MEMORY;
+        ADE_TRY(ade__baseline_terms(s->model->baseline, s->workers[0].baseline, text, s->encode.invalid_utf8, s->terms,
+                                    s->terms_capacity, &n, &terms));
+    }
+    *info = (ade_tokens_info){.n_tokens = n, .unknown = terms.unknown, .replaced = terms.replaced};
+    if (!tokens) return ADE_OK;
+    if (n > capacity) return too_many(n, capacity);
+    if (n) memcpy(tokens, s->terms, n * sizeof *tokens);
+    return ADE_OK;
+}
+
 ade_status ade__session_tokenize(ade_session *s, ade_text text, ade_token *tokens, size_t capacity,
                                  ade_tokens_info *info) {
     ade_encode_options options = s->encode;
     ade_encoding       encoding;
     options.want_offsets = tokens != NULL;
     ADE_TRY(enter(s));
+    if (s->model->baseline) return leave(s, list_terms(s, text, tokens, capacity, info));
     ade_status status =
         ade__tokenizer_encode(s->model->tokenizer.tokenizer, s->workers[0].scratch, text, &options, &encoding);
     if (status == ADE_OK) {
@@ -270,8 +345,7 @@ ade_status ade__session_tokenize(ade_session *s, ade_text text, ade_token *token
                                   .truncated = encoding.truncated,
                                   .replaced = encoding.replaced};
         if (tokens && encoding.n > capacity)
-            status = ade__fail(ADE_INVALID_ARGUMENT, "the text has %zu tokens and there is room for %zu", encoding.n,
-                               capacity);
+            status = too_many(encoding.n, capacity);
         for (size_t i = 0; tokens && status == ADE_OK && i < encoding.n; i++)
             tokens[i] = (ade_token){encoding.ids[i], encoding.starts[i], encoding.ends[i]};
     }

@@ -7,7 +7,9 @@
  * On a CPU every worker encodes, and a window is done with its last piece. On a GPU one worker does, and it only queues
  * batches: the device still works on the last ones of a piece while all workers tokenize the next, of the same window or
  * of the one that follows. A slot that is to be filled again gives its results first, so windows are done in order.
- * Where no window follows at once, what is in flight is waited for: rows must not wait for texts yet to come. */
+ * Where no window follows at once, what is in flight is waited for: rows must not wait for texts yet to come.
+ *
+ * With a baseline there are no batches: the workers score texts as they take them. */
 #include "stream.h"
 
 #include "alloc.h"
@@ -229,6 +231,44 @@ static void abandon_rest(ade_session *s) {
     }
 }
 
+/* ---- Scoring by a baseline --------------------------------------------------------------------------------------- */
+
+static ade_status score_one(ade_session *s, ade_worker *w, size_t row) {
+    const ade_model_config *config = &s->model->config;
+    const ade_window       *to = s->window;
+    size_t                  c = (size_t)config->n_labels;
+    float                  *logits = w->values, *probabilities = w->values + c;
+    ade_baseline_result     terms;
+    ADE_TRY(ade__baseline_score(s->model->baseline, w->baseline, to->texts[row], s->encode.invalid_utf8, logits,
+                                probabilities, &terms));
+    ADE_TRY(check_finite(s, logits, config->n_labels));
+    if (to->logits) memcpy(to->logits + row * c, logits, c * sizeof(float));
+    if (to->probabilities) memcpy(to->probabilities + row * c, probabilities, c * sizeof(float));
+    if (to->results)
+        to->results[row] = (ade_result){.label = argmax(logits, config->n_labels),
+                                        .score = probabilities[config->positive_label],
+                                        .tokens = terms.terms,
+                                        .unknown = terms.unknown,
+                                        .replaced = terms.replaced};
+    return ADE_OK;
+}
+
+/* In ascending order, as in tokenize_some and for the same reason. */
+static void score_some(void *argument, int number) {
+    ade_session *s = argument;
+    ade_worker  *w = &s->workers[number];
+    while (!atomic_load(&s->cancel)) {
+        size_t first = atomic_fetch_add(&s->next_text, TOKENIZE_AT_ONCE);
+        size_t end = first + TOKENIZE_AT_ONCE < s->n ? first + TOKENIZE_AT_ONCE : s->n;
+        if (first >= s->n) return;
+        for (size_t i = first; i < end && w->status == ADE_OK; i++) {
+            ade_status status = score_one(s, w, s->first + i);
+            if (status != ADE_OK) note_failure(s, w, status, s->first + i);
+        }
+        atomic_fetch_add(&s->texts_done, end - first);
+    }
+}
+
 /* ---- Pieces ------------------------------------------------------------------------------------------------------ */
 
 static size_t piece_size(const ade_text *texts, size_t n) {
@@ -249,12 +289,17 @@ static bool is_quick(const ade_text *texts, size_t n) {
     return bytes <= INLINE_BYTES;
 }
 
+/* A step that takes text after text: tokenize_some or score_some. */
+static ade_status run_over_texts(ade_session *s, ade_pool_fn step) {
+    atomic_store(&s->next_text, 0);
+    if (!is_quick(s->window->texts + s->first, s->n)) return run_workers(s, step);
+    step(s, 0);
+    return outcome(s);
+}
+
 static ade_status tokenize_piece(ade_session *s) {
     for (int i = 0; i < s->n_workers; i++) s->workers[i].n_ids = 0;
-    atomic_store(&s->next_text, 0);
-    if (!is_quick(s->window->texts + s->first, s->n)) return run_workers(s, tokenize_some);
-    tokenize_some(s, 0);
-    return outcome(s);
+    return run_over_texts(s, tokenize_some);
 }
 
 static ade_status encode_piece(ade_session *s) {
@@ -284,6 +329,10 @@ static ade_status run_window(ade_session *s, ade_window *window) {
     s->window = window;
     for (s->first = 0; s->first < window->n; s->first += s->n) {
         s->n = piece_size(window->texts + s->first, window->n - s->first);
+        if (s->model->baseline) {
+            ADE_TRY(run_over_texts(s, score_some));
+            continue;
+        }
         if (ade__reserve(&s->tokenized, &s->tokenized_capacity, s->n, sizeof *s->tokenized) ||
             ade__reserve(&s->lengths, &s->lengths_capacity, s->n, sizeof *s->lengths))
             return ADE_OUT_OF_MEMORY;

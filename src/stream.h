@@ -3,6 +3,7 @@
 #ifndef ADE_STREAM_H
 #define ADE_STREAM_H
 
+#include "baseline.h"
 #include "batch.h"
 #include "device.h"
 #include "session.h"
@@ -14,9 +15,11 @@
 #define ADE_ERROR_TEXT 2048
 
 typedef struct ade_worker {
-    ade_tokenizer_scratch *scratch;
+    ade_tokenizer_scratch *scratch;   /* NULL with a baseline */
+    ade_baseline_scratch  *baseline;  /* NULL with another model */
     ade_workspace         *workspace; /* NULL: this worker only tokenizes */
     ade_staging           *staging;
+    float                 *values; /* (2, C), with a baseline: a text's logits and probabilities */
     int32_t               *ids; /* of all texts that this worker tokenized in this piece */
     size_t                 n_ids, ids_capacity;
     ade_status             status; /* first failure in this call */
@@ -34,18 +37,21 @@ struct ade_session {
     ade_model           *model;
     ade_session_options  options;
     ade_session_info     info;
-    struct ade_prepared *prepared; /* NULL for ADE_DEVICE_NONE */
-    ade_pool            *pool;     /* likewise */
+    struct ade_prepared *prepared; /* NULL for ADE_DEVICE_NONE, and with a baseline */
+    ade_pool            *pool;     /* NULL for ADE_DEVICE_NONE */
     int                  n_workers;
     ade_worker          *workers;
     ade_encode_options   encode;
     atomic_flag          busy; /* catches two threads in one session */
     char                 reason[ADE_DEVICE_REASON]; /* why this device */
+    char                 processor[64];             /* with a baseline: its name */
     char                 failure[ADE_ERROR_TEXT];   /* what broke the device for good; "" while it works */
 
     ade_result *results; /* (n) of an ade_classify */
     float      *values;  /* (2, n, C): logits, then probabilities */
     size_t      results_capacity, values_capacity;
+    ade_token  *terms; /* of an ade_tokenize, with a baseline */
+    size_t      terms_capacity;
 
     /* the call in progress */
     const ade_window_source *source;

@@ -27,15 +27,21 @@ uint32_t ade__lower(uint32_t c) {
     return c;
 }
 
-size_t ade__decompose(uint32_t c, uint32_t out[4]) {
-    utf8proc_int32_t parts[4];
-    utf8proc_ssize_t n = utf8proc_decompose_char((utf8proc_int32_t)c, parts, 4, UTF8PROC_DECOMPOSE, NULL);
-    if (n < 1 || n > 4) {
+static size_t decompose(uint32_t c, utf8proc_option_t options, uint32_t *out, utf8proc_ssize_t capacity) {
+    utf8proc_int32_t parts[ADE_MOST_COMPAT];
+    utf8proc_ssize_t n = utf8proc_decompose_char((utf8proc_int32_t)c, parts, capacity, options, NULL);
+    if (n < 1 || n > capacity) {
         out[0] = c;
         return 1;
     }
     for (utf8proc_ssize_t i = 0; i < n; i++) out[i] = (uint32_t)parts[i];
     return (size_t)n;
+}
+
+size_t ade__decompose(uint32_t c, uint32_t out[4]) { return decompose(c, UTF8PROC_DECOMPOSE, out, 4); }
+
+size_t ade__decompose_compat(uint32_t c, uint32_t out[ADE_MOST_COMPAT]) {
+    return decompose(c, UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT, out, ADE_MOST_COMPAT);
 }
 
 size_t ade__utf8_decode(const unsigned char *bytes, size_t size, uint32_t *c) {

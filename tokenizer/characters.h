@@ -44,6 +44,10 @@ uint32_t ade__lower(uint32_t c);
 /* The full canonical decomposition of a code point with ADE_CHAR_DECOMPOSES; at most 4 code points. */
 size_t ade__decompose(uint32_t c, uint32_t out[4]);
 
+/* The full compatibility decomposition as utf8proc has it; `c` itself where it has none. No longer one is known. */
+#define ADE_MOST_COMPAT 18
+size_t ade__decompose_compat(uint32_t c, uint32_t out[ADE_MOST_COMPAT]);
+
 #define ADE_INVALID_UTF8 0xffffffffu
 
 /* Decodes the character at the start of `size` > 0 bytes and returns its length. *c is ADE_INVALID_UTF8 for a maximal

@@ -122,12 +122,18 @@ def score(labels: Sequence[int] | np.ndarray, predicted: Sequence[int] | np.ndar
 def bootstrap_intervals(
     labels: Sequence[int], predicted: Sequence[int], *, replicates: int = 2000, seed: int = 42, level: float = 0.95
 ) -> dict[str, tuple[float, float]]:
-    """Percentile bootstrap over rows for precision, recall, F1, FPR, accuracy and weighted F1.
+    """Percentile bootstrap over rows for precision, recall, F1, FPR, accuracy and weighted F1."""
+    return count_intervals(score(labels, predicted), replicates=replicates, seed=seed, level=level)
+
+
+def count_intervals(
+    point: Scores, *, replicates: int = 2000, seed: int = 42, level: float = 0.95
+) -> dict[str, tuple[float, float]]:
+    """The same from what was counted; (nan, nan) for a measure that no sample defines.
 
     Every measure depends on the rows through the four confusion counts alone, so resampling rows with replacement
     equals drawing the counts from one multinomial distribution.
     """
-    point = score(labels, predicted)
     counts = np.array([point.tp, point.fp, point.fn, point.tn])
     draws = np.random.default_rng(seed).multinomial(point.n, counts / point.n, size=replicates)
     tp, fp, fn, tn = (draws[:, i].astype(np.float64) for i in range(4))
@@ -143,10 +149,12 @@ def bootstrap_intervals(
             "weighted_f1": ((tp + fn) * f1_ade + (fp + tn) * f1_not) / point.n,
         }
     tail = 100 * (1 - level) / 2
-    return {
-        name: (float(np.nanpercentile(values, tail)), float(np.nanpercentile(values, 100 - tail)))
-        for name, values in samples.items()
-    }
+    bounds: dict[str, tuple[float, float]] = {}
+    for name, values in samples.items():
+        defined = values[~np.isnan(values)]
+        low, high = np.percentile(defined, [tail, 100 - tail]) if defined.size else (math.nan, math.nan)
+        bounds[name] = (float(low), float(high))
+    return bounds
 
 
 def precision_at(prevalence: float, recall: float, fpr: float) -> float:

@@ -18,12 +18,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
-from corpus import ID2LABEL, sha256_of
+from card import write_checksums
+from corpus import ID2LABEL
 from finetune import default_base
 
 F16_MAX = 65504.0
 F16_MIN_NORMAL = 2.0 ** -14
-CHECKSUMS = "checksums.sha256"
 
 ARCHITECTURE_KEYS = (
     "attention_probs_dropout_prob", "hidden_act", "hidden_dropout_prob", "hidden_size", "initializer_range",
@@ -112,13 +112,6 @@ def write_tokenizer(base: Path, target: Path) -> None:
         "model_max_length": 512, "never_split": None, "strip_accents": None, "tokenize_chinese_chars": True,
         "tokenizer_class": "BertTokenizer",
     })
-
-
-def write_checksums(folder: Path) -> None:
-    """A file that ``sha256sum --check`` reads, run inside the folder."""
-    names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name != CHECKSUMS)
-    lines = [f"{sha256_of(folder / name)}  {name}\n" for name in names]
-    (folder / CHECKSUMS).write_text("".join(lines), encoding="ascii")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -7,13 +7,16 @@ libadesieve, which is loaded at the first use, not at import.
 
 from ._ffi import Error, Status, library_path, library_version
 from ._version import __version__
+from .calibration import Calibration, OperatingPoint
 from .classifier import Classifier, Tokens
 from .screening import Hit, Record, Screening, Stats
 
 __all__ = [
+    "Calibration",
     "Classifier",
     "Error",
     "Hit",
+    "OperatingPoint",
     "Record",
     "Screening",
     "Stats",

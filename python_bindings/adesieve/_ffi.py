@@ -67,6 +67,26 @@ class Precision(enum.IntEnum):
     F32 = 1
     BF16 = 2
     F16 = 3
+    F64 = 4
+
+
+class ModelKind(enum.IntEnum):
+    ENCODER = 0
+    BASELINE = 1
+
+
+class CalibrationMethod(enum.IntEnum):
+    AUTO = 0
+    TEMPERATURE = 1
+    PLATT = 2
+    ISOTONIC = 3
+
+
+class Target(enum.IntEnum):
+    SCORE = 0
+    RECALL = 1
+    PRECISION = 2
+    REVIEW = 3
 
 
 class InvalidUtf8(enum.IntEnum):
@@ -95,6 +115,9 @@ ENUMS: dict[str, type[enum.IntEnum]] = {
     "ade_problem": Problem,
     "ade_device": Device,
     "ade_precision": Precision,
+    "ade_model_kind": ModelKind,
+    "ade_calibration_method": CalibrationMethod,
+    "ade_target": Target,
     "ade_invalid_utf8": InvalidUtf8,
     "ade_other_abstracts": OtherAbstracts,
     "ade_part": Part,
@@ -114,6 +137,10 @@ LOG_FN = CFUNCTYPE(None, c_void_p, c_int, c_char_p)
 PROGRESS_FN = CFUNCTYPE(c_int, c_void_p, c_uint64, c_uint64)
 
 
+class _ModelHandle(ctypes.Structure):
+    """Never defined, as in the header: a pointer to one kind of handle does not pass for another."""
+
+
 class Text(ctypes.Structure):
     _fields_ = [("data", c_void_p), ("size", c_size_t)]
 
@@ -126,6 +153,7 @@ class ModelOptions(_Sized):
         ("positive_label", c_char_p),
         ("log", LOG_FN),
         ("log_user", c_void_p),
+        ("calibration", c_char_p),
     ]
 
 
@@ -152,6 +180,8 @@ class ModelInfo(_Sized):
         ("weights_type", c_char_p),
         ("tokenizer_source", c_char_p),
         ("casing_reason", c_char_p),
+        ("kind", c_int32),
+        ("reserved", c_int32),
     ]
 
 
@@ -212,6 +242,53 @@ class TokensInfo(ctypes.Structure):
         ("truncated", c_int32),
         ("replaced", c_int32),
         ("reserved", c_int32),
+    ]
+
+
+class CalibrationInfo(_Sized):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("method", c_int32),
+        ("n", c_uint64),
+        ("n_positive", c_uint64),
+        ("prevalence", c_double),
+        ("temperature", c_double),
+        ("slope", c_double),
+        ("offset", c_double),
+        ("log_loss_before", c_double),
+        ("log_loss_after", c_double),
+        ("ece_before", c_double),
+        ("ece_after", c_double),
+        ("data", c_char_p),
+    ]
+
+
+class OperatingPoint(_Sized):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_int32),
+        ("threshold", c_double),
+        ("prevalence", c_double),
+        ("recall", c_double),
+        ("recall_low", c_double),
+        ("recall_high", c_double),
+        ("precision", c_double),
+        ("precision_low", c_double),
+        ("precision_high", c_double),
+        ("review", c_double),
+        ("review_low", c_double),
+        ("review_high", c_double),
+    ]
+
+
+class CalibrationOptions(_Sized):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("method", c_int32),
+        ("folds", c_int32),
+        ("reserved", c_int32),
+        ("seed", c_uint64),
+        ("data", c_char_p),
     ]
 
 
@@ -282,6 +359,9 @@ class ScreenOptions(_Sized):
         ("store", c_char_p),
         ("drop_failed", c_int32),
         ("reserved", c_int32),
+        ("prevalence", c_double),
+        ("prefilter", POINTER(_ModelHandle)),
+        ("prefilter_threshold", c_double),
     ]
 
 
@@ -305,6 +385,7 @@ class ScreenRow(_Sized):
         ("probabilities", POINTER(c_float)),
         ("source", c_char_p),
         ("record", POINTER(ScreenRecord)),
+        ("calibrated", c_double),
     ]
 
 
@@ -328,6 +409,7 @@ class ScreenStats(_Sized):
         ("retracted", c_uint64),
         ("books", c_uint64),
         ("seconds_starved", c_double),
+        ("prefiltered", c_uint64),
     ]
 
 
@@ -393,6 +475,9 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "ade_result": Result,
     "ade_token": Token,
     "ade_tokens_info": TokensInfo,
+    "ade_calibration_info": CalibrationInfo,
+    "ade_operating_point": OperatingPoint,
+    "ade_calibration_options": CalibrationOptions,
     "ade_text_list": TextList,
     "ade_screen_record": ScreenRecord,
     "ade_screen_part": ScreenPart,
@@ -403,10 +488,6 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "ade_export_info": ExportInfo,
     "ade_export_document": ExportDocument,
 }
-
-
-class _ModelHandle(ctypes.Structure):
-    """Never defined, as in the header: a pointer to one kind of handle does not pass for another."""
 
 
 class _SessionHandle(ctypes.Structure):
@@ -447,6 +528,10 @@ FUNCTIONS: list[tuple[str, Any, list[Any]]] = [
     ("ade_session_get_info", c_int, [Session, POINTER(SessionInfo)]),
     ("ade_classify", c_int, [Session, c_void_p, c_size_t, c_void_p, c_void_p, c_void_p]),
     ("ade_tokenize", c_int, [Session, Text, POINTER(Token), c_size_t, POINTER(TokensInfo)]),
+    ("ade_model_get_calibration", c_int, [Model, POINTER(CalibrationInfo)]),
+    ("ade_calibrate", c_int, [Model, c_void_p, c_size_t, c_double, c_void_p]),
+    ("ade_model_operating_point", c_int, [Model, c_int32, c_double, c_double, POINTER(OperatingPoint)]),
+    ("ade_calibration_fit", c_int, [Model, c_void_p, c_void_p, c_size_t, POINTER(CalibrationOptions), c_char_p]),
     ("ade_screen_open", c_int, [Model, POINTER(ScreenOptions), POINTER(Screen)]),
     ("ade_screen_add", c_int, [Screen, c_char_p]),
     ("ade_screen_next", c_int, [Screen, POINTER(ScreenRow)]),
@@ -572,8 +657,11 @@ def library_path() -> str:
 _LEVELS: dict[int, int] = {LogLevel.DEBUG: logging.DEBUG, LogLevel.INFO: logging.INFO, LogLevel.WARNING: logging.WARNING}
 
 
+logger = logging.getLogger("adesieve")
+
+
 def _log(user: int | None, level: int, message: bytes) -> None:
-    logging.getLogger("adesieve").log(_LEVELS.get(level, logging.INFO), "%s", message.decode("utf-8", "replace"))
+    logger.log(_LEVELS.get(level, logging.INFO), "%s", message.decode("utf-8", "replace"))
 
 
 log = LOG_FN(_log)  # hands the library's messages to the logger "adesieve"

@@ -16,10 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _ffi
+from .calibration import METHODS, Calibration, OperatingPoint, calibration_of, find_point, parse_target, prevalence_of
 from .screening import Screening
 
 Texts = Union[str, Iterable[str]]
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 PathLike = Union[str, "os.PathLike[str]"]
 
 _DEVICES = {"auto": _ffi.Device.AUTO, "cpu": _ffi.Device.CPU, "cuda": _ffi.Device.CUDA, "none": _ffi.Device.NONE}
@@ -114,6 +116,8 @@ class Classifier:
         Tokens per batch; 0 = what suits the device.
     invalid_utf8 : {"error", "replace"}
         What to do with a text that has no UTF-8 form, such as one with a lone surrogate.
+    calibration : path, optional
+        A calibration file. By default ``calibration.json`` in the model's folder, if there is one; ``""`` = none.
 
     Any number of threads may use one Classifier: calls take turns, and Python's lock is released while the library
     works. It pickles to its settings. After a fork the child opens a session of its own.
@@ -138,6 +142,7 @@ class Classifier:
         positive_label: str | None = None,
         token_budget: int = 0,
         invalid_utf8: str = "error",
+        calibration: PathLike | None = None,
     ) -> None:
         self._model: Any = None
         self._session: Any = None
@@ -159,6 +164,7 @@ class Classifier:
             "positive_label": positive_label,
             "token_budget": _count("token_budget", token_budget),
             "invalid_utf8": _one_of("invalid_utf8", invalid_utf8, _INVALID_UTF8),
+            "calibration": None if calibration is None else os.fspath(calibration),
         }
         self._device = _device(device)
         with self._lock:
@@ -177,9 +183,11 @@ class Classifier:
                     _ffi.Status.IO,
                 )
         labels, positive = self._settings["labels"], self._settings["positive_label"]
+        calibration = self._settings["calibration"]
         options = _ffi.ModelOptions(
             labels=None if labels is None else ",".join(labels).encode(),
             positive_label=None if positive is None else positive.encode(),
+            calibration=None if calibration is None else os.fsencode(calibration),
             log=_ffi.log,
         )
         model, session = _ffi.Model(), _ffi.Session()
@@ -288,6 +296,7 @@ class Classifier:
         for name in ("struct_size", "reserved"):
             del values[name]
         values["problem"] = _ffi.Problem(values["problem"]).name.lower()
+        values["kind"] = _ffi.ModelKind(values["kind"]).name.lower()
         values["device"] = _ffi.Device(values["device"]).name.lower()
         values["precision"] = _ffi.Precision(values["precision"]).name.lower()
         values["positive_label"] = self._labels[values["positive_label"]]
@@ -409,6 +418,143 @@ class Classifier:
             return rows[0]
         return [row[0] for row in rows] if one else rows
 
+    # ---- Calibration --------------------------------------------------------------------------------------------
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """How scores are turned into probabilities, or None where the model has no calibration.
+
+        Examples
+        --------
+        >>> clf.calibration is None
+        True
+        """
+        with self._using() as library:
+            info = _ffi.CalibrationInfo()
+            status = library.ade_model_get_calibration(self._model, info)
+            if status == _ffi.Status.UNSUPPORTED:
+                return None
+            _ffi.check(status)
+            return calibration_of(info)
+
+    def calibrated(self, texts: Texts, prevalence: float | None = None) -> Doubles:
+        """The calibrated probability of the positive label, (texts).
+
+        Parameters
+        ----------
+        texts : str or iterable of str
+        prevalence : float, optional
+            The share of positive texts to expect. By default that of the calibration's texts.
+
+        Raises
+        ------
+        Error
+            With ``Status.UNSUPPORTED`` where the model has no calibration.
+        """
+        logits = self.logits(texts)
+        values = np.empty(len(logits), dtype=np.float64)
+        with self._using() as library:
+            _ffi.check(
+                library.ade_calibrate(
+                    self._model, logits.ctypes.data, len(logits), prevalence_of(prevalence), values.ctypes.data
+                )
+            )
+        return values
+
+    def operating_point(
+        self,
+        *,
+        recall: float | None = None,
+        precision: float | None = None,
+        review: float | None = None,
+        threshold: float | None = None,
+        prevalence: float | None = None,
+    ) -> OperatingPoint:
+        """The threshold for a target, and what it gave on the calibration's texts.
+
+        Parameters
+        ----------
+        recall : float
+            The highest threshold that finds at least this share of the positive texts; or
+        precision : float
+            the lowest of whose findings at least this share is positive; or
+        review : float
+            the lowest that finds at most this share of all texts; or
+        threshold : float
+            this one.
+        prevalence : float, optional
+            The share of positive texts to expect. By default that of the calibration's texts.
+        """
+        targets = {"RECALL": recall, "PRECISION": precision, "REVIEW": review, "SCORE": threshold}
+        given = [(_ffi.Target[name], float(value)) for name, value in targets.items() if value is not None]
+        if len(given) != 1:
+            raise TypeError("operating_point takes one of recall, precision, review and threshold")
+        with self._using():
+            return find_point(self._model, *given[0], prevalence)
+
+    def calibrate(
+        self,
+        texts: Texts,
+        labels: Iterable[str | int],
+        *,
+        method: str = "auto",
+        folds: int = 10,
+        seed: int = 42,
+        data: str = "",
+        path: PathLike | None = None,
+    ) -> Calibration:
+        """Fits a calibration to labelled texts that the model was not trained on, writes it, and uses it from now on.
+
+        Parameters
+        ----------
+        texts : iterable of str
+        labels : iterable of str or int
+            Each text's label, by name or number.
+        method : {"auto", "temperature", "platt", "isotonic"}
+            ``"auto"`` keeps the one with the lowest cross-validated log-loss.
+        folds, seed : int
+            Of the cross-validation.
+        data : str
+            One line that says what the texts are.
+        path : path, optional
+            Where to write. By default ``calibration.json`` in the model's folder.
+        """
+        numbers = {name: i for i, name in reversed(list(enumerate(self._labels)))}
+        wanted = []
+        for i, label in enumerate(labels):
+            if isinstance(label, str) and label not in numbers:
+                raise ValueError(f"label {i} is {label!r}, none of {', '.join(map(repr, self._labels))}")
+            wanted.append(numbers[label] if isinstance(label, str) else operator.index(label))
+        array = np.array(wanted, dtype=np.int32)
+        logits = self.logits(texts)
+        if len(logits) != len(array):
+            raise ValueError(f"there are {len(logits)} texts and {len(array)} labels")
+        options = _ffi.CalibrationOptions(
+            method=METHODS[_one_of("method", method, METHODS)],
+            folds=_count("folds", folds),
+            seed=_count("seed", seed),
+            data=data.encode(),
+        )
+        with self._using() as library:
+            _ffi.check(
+                library.ade_calibration_fit(
+                    self._model,
+                    logits.ctypes.data,
+                    array.ctypes.data,
+                    len(array),
+                    options,
+                    None if path is None else os.fsencode(path),
+                )
+            )
+            self._settings["calibration"] = None if path is None else os.fspath(path)
+            model, session = self._model, self._session
+            self._open()
+            library.ade_session_close(session)
+            library.ade_model_close(model)
+            found = self.calibration
+        assert found is not None
+        return found
+
     # ---- Tokenizing ---------------------------------------------------------------------------------------------
 
     @overload
@@ -452,7 +598,7 @@ class Classifier:
     def screen(
         self,
         paths: PathLike | Iterable[PathLike],
-        threshold: float = 0.5,
+        threshold: float | str = 0.5,
         all: bool = False,
         *,
         section_labels: bool = True,
@@ -461,6 +607,9 @@ class Classifier:
         documents: bool = False,
         other_abstracts: str = "none",
         store: PathLike | None = None,
+        prevalence: float | None = None,
+        prefilter: PathLike | None = None,
+        prefilter_recall: float = 0.995,
     ) -> Screening:
         """Reads MEDLINE/PubMed XML and gives its hits one after another, in memory that does not grow with the input.
 
@@ -469,8 +618,10 @@ class Classifier:
         paths : path or iterable of paths
             Files (XML, plain or gzip, told by content) or folders; ``"-"`` is standard input. Files are read in the
             order of the year and number in their names.
-        threshold : float
-            A sentence is a hit when the positive label's probability is at least this.
+        threshold : float or str
+            A sentence is a hit when the positive label's probability is at least this. ``"recall=0.95"``,
+            ``"precision=0.9"`` and ``"review=0.01"`` are looked up in the model's calibration, as by
+            `operating_point`; what to expect is in the run's ``operating_point``.
         all : bool
             A row for every sentence, not only for hits.
         section_labels : bool
@@ -486,6 +637,14 @@ class Classifier:
         store : path
             A store (SQLite) that remembers what is done, made if missing: files done before are not read again, and
             records whose text did not change are not classified again. Call ``confirm`` when the rows are safe.
+        prevalence : float, optional
+            The share of positive sentences to expect, for ``Hit.calibrated`` and the threshold's target. By default
+            that of the calibration's texts.
+        prefilter : path, optional
+            A calibrated baseline's folder. It looks at each sentence first; what it finds unlikely is not classified,
+            gives no row, and is counted in ``stats.prefiltered``.
+        prefilter_recall : float
+            The share of positive sentences that the prefilter shall let pass, by its calibration.
 
         Returns
         -------
@@ -501,6 +660,11 @@ class Classifier:
         """
         if isinstance(paths, (str, os.PathLike)):
             paths = [paths]
+        point = None
+        if isinstance(threshold, str):
+            with self._using():
+                point = find_point(self._model, *parse_target(threshold), prevalence)
+            threshold = point.threshold
         threshold = float(threshold)
         if not 0.0 <= threshold <= 1.0 and self._problem is not _ffi.Problem.REGRESSION:
             raise ValueError(f"threshold is {threshold}; a probability, 0 to 1, is needed")
@@ -517,12 +681,18 @@ class Classifier:
             other_abstracts=_OTHER_ABSTRACTS[_one_of("other_abstracts", other_abstracts, _OTHER_ABSTRACTS)],
             store=None if store is None else os.fsencode(store),
             session=ctypes.pointer(self._session_options(interrupt)),
+            prevalence=prevalence_of(prevalence),
         )
-        with self._using() as library:
+        filtered = None
+        with self._using() as library, contextlib.ExitStack() as opened:
+            if prefilter is not None:
+                options.prefilter, filtered = self._open_prefilter(opened, prefilter, prefilter_recall)
+                options.prefilter_threshold = filtered.threshold
             handle = _ffi.Screen()
             _ffi.check(library.ade_screen_open(self._model, options, handle))
             labels = () if self._problem is _ffi.Problem.REGRESSION else self._labels
             run = Screening(handle, interrupt, labels, len(self._labels), store is not None)
+        run.threshold, run.operating_point, run.prefilter_point = threshold, point, filtered
         try:
             for path in paths:
                 run._add(path)
@@ -530,3 +700,20 @@ class Classifier:
             run.close()
             raise
         return run
+
+    @staticmethod
+    def _open_prefilter(
+        opened: contextlib.ExitStack, folder: PathLike, recall: float
+    ) -> tuple[Any, OperatingPoint]:
+        """The baseline, closed with ``opened`` (the run holds it by then), and its threshold."""
+        library, model = _ffi.load(), _ffi.Model()
+        _ffi.check(library.ade_model_open(os.fsencode(folder), _ffi.ModelOptions(log=_ffi.log), model))
+        opened.callback(library.ade_model_close, model)
+        point = find_point(model, _ffi.Target.RECALL, float(recall), None)
+        _ffi.logger.info(
+            "the prefilter %s lets %.4f of the positive sentences pass (95 %% interval %.4f to %.4f)",
+            os.fspath(folder),
+            point.recall,
+            *point.recall_interval,
+        )
+        return model, point

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import _ffi
+from .calibration import OperatingPoint
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class Hit:
     end: int
     text: str | None
     label: str | None  #: the best label's name; None for a regression model
-    score: float | None  #: the positive label's probability
+    score: float | None  #: the positive label's probability, as the model has it
+    calibrated: float | None  #: the calibrated probability; None where the model has no calibration
     hit: bool  #: whether score >= threshold
     scores: tuple[float, ...]  #: every label's probability
     logits: tuple[float, ...]
@@ -101,6 +103,7 @@ class Stats:
     retracted: int
     books: int
     seconds_starved: float
+    prefiltered: int
 
 
 _PARTS = {part.value: part.name.lower() for part in _ffi.Part}
@@ -146,7 +149,20 @@ class Screening:
 
     Use it in a ``with`` block, or let it go out of scope, to stop before the end. Several threads may take rows from
     one run, each row once. A run cannot be used after a fork.
+
+    Attributes
+    ----------
+    threshold : float
+        The score from which on a sentence is a hit.
+    operating_point : OperatingPoint or None
+        What to expect of the threshold, where it was given as ``"recall=0.95"`` or the like.
+    prefilter_point : OperatingPoint or None
+        What the prefilter lets pass: its recall multiplies the run's.
     """
+
+    threshold: float
+    operating_point: OperatingPoint | None
+    prefilter_point: OperatingPoint | None
 
     def __init__(
         self, handle: Any, interrupt: _ffi.Interrupt, labels: tuple[str, ...], columns: int, stored: bool
@@ -160,6 +176,8 @@ class Screening:
         self._final: Stats | None = None
         self._lock = threading.RLock()
         self._pid = os.getpid()
+        self.threshold = 0.5
+        self.operating_point = self.prefilter_point = None
 
     def _add(self, path: Any) -> None:
         if not isinstance(path, (str, os.PathLike)):
@@ -202,6 +220,7 @@ class Screening:
             text=None if deleted else _string(row.text) or "",
             label=self._labels[result.label] if self._labels and not deleted else None,
             score=None if deleted else result.score,
+            calibrated=None if deleted or row.calibrated < 0 else row.calibrated,
             hit=bool(row.hit),
             scores=tuple(row.probabilities[:count]) if count else (),
             logits=tuple(row.logits[:count]) if count else (),

@@ -73,7 +73,8 @@ def test_enums_both_ways(header):
     found["ade_status"] = {name: int(value) for name, value in re.findall(r"X\((\w+), (\d+), ", statuses)}
     for name, members in found.items():
         # ADE_LOG_DEBUG, not ADE_LOG_LEVEL_DEBUG
-        found[name] = {m.removeprefix("ADE_LOG_"): v for m, v in members.items() if "FORCE_32_BITS" not in m}
+        short = re.compile("^ADE_(LOG|MODEL|CALIBRATION)_")
+        found[name] = {short.sub("", m): v for m, v in members.items() if "FORCE_32_BITS" not in m}
     assert found == {name: {m.name: m.value for m in e} for name, e in _ffi.ENUMS.items()}
 
 

@@ -2,6 +2,7 @@
  * adesieve classify: one row a text, in input order. */
 #include "commands.h"
 
+#include "calibration.h"
 #include "engine.h"
 #include "exit_status.h"
 #include "messages.h"
@@ -23,23 +24,30 @@ typedef struct classify_run {
     uint64_t        tokens, unknown, truncated;
     uint64_t       *per_label; /* (C) */
     double          seconds_classify, seconds_write;
+    int             with_hit; /* --threshold */
+    threshold       threshold;
+    uint64_t        hits;
+    double         *calibrated; /* (capacity), --calibrated */
 } classify_run;
 
 static int reserve(classify_run *run, size_t count) {
     size_t      labels = (size_t)run->engine.model_info.n_labels;
     ade_result *results;
     float      *values;
+    double     *calibrated;
     if (count <= run->capacity) return CLI_OK;
     results = realloc(run->results, count * sizeof *results);
     if (results) run->results = results;
     values = results ? realloc(run->logits, count * labels * sizeof *values) : NULL;
     if (values) run->logits = values;
     values = values ? realloc(run->probabilities, count * labels * sizeof *values) : NULL;
-    if (!values) {
+    if (values) run->probabilities = values;
+    calibrated = values ? realloc(run->calibrated, count * sizeof *calibrated) : NULL;
+    if (!calibrated) {
         say(SAY_ERROR, "out of memory for the results of %zu texts.", count);
         return CLI_FAILED;
     }
-    run->probabilities = values;
+    run->calibrated = calibrated;
     run->capacity = count;
     return CLI_OK;
 }
@@ -51,6 +59,21 @@ static void put_values(bytes *row, const float *values, size_t count) {
         put_float(row, values[i]);
     }
     put_literal(row, "]");
+}
+
+static int is_hit(const classify_run *run, size_t index) {
+    return run->results[index].score >= (float)run->threshold.score; /* a score that was copied reaches itself */
+}
+
+static void put_header(classify_run *run) {
+    static const char *const names[] = {"label", "score", "calibrated", "hit", "text"};
+    const row_format         format = (row_format)run->wanted->format;
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && format != ROWS_JSONL; i++) {
+        if ((i == 2 && !run->wanted->calibrated) || (i == 3 && !run->with_hit)) continue;
+        if (i > 0) put_separator(&run->rows.rows, format);
+        put_literal(&run->rows.rows, names[i]);
+        if (i == 4) put_literal(&run->rows.rows, "\n");
+    }
 }
 
 static void put_row(classify_run *run, const ade_text *text, size_t index) {
@@ -67,6 +90,14 @@ static void put_row(classify_run *run, const ade_text *text, size_t index) {
         put_separator(row, format);
         put_float(row, result->score);
         put_separator(row, format);
+        if (run->wanted->calibrated) {
+            put_double(row, run->calibrated[index]);
+            put_separator(row, format);
+        }
+        if (run->with_hit) {
+            put_literal(row, is_hit(run, index) ? "true" : "false");
+            put_separator(row, format);
+        }
         put_field(row, format, text->data, text->size);
         put_literal(row, "\n");
         return;
@@ -75,6 +106,11 @@ static void put_row(classify_run *run, const ade_text *text, size_t index) {
     put_json_text(row, label);
     put_literal(row, ",\"score\":");
     put_float(row, result->score);
+    if (run->wanted->calibrated) {
+        put_literal(row, ",\"calibrated\":");
+        put_double(row, run->calibrated[index]);
+    }
+    if (run->with_hit) put_literal(row, is_hit(run, index) ? ",\"hit\":true" : ",\"hit\":false");
     put_literal(row, ",\"scores\":{");
     for (size_t i = 0; i < labels; i++) {
         if (i > 0) put_literal(row, ",");
@@ -120,16 +156,22 @@ static int handle(void *user, const text_window *window) {
     if (result != ADE_OK) return engine_failed(result, NULL);
     run->seconds_classify += seconds_now() - start;
     start = seconds_now();
+    for (size_t i = 0; i < window->count; i++) {
+        const ade_result *one = &run->results[i];
+        if (all_finite(run->logits + i * labels, labels) && all_finite(run->probabilities + i * labels, labels) &&
+            isfinite(one->score))
+            continue;
+        say(SAY_ERROR, "%s: the model's output is not a number; its weights are damaged, or the precision is too low.",
+            text_run_place(&run->texts, window, i, place, sizeof place));
+        return CLI_FAILED;
+    }
+    if (run->wanted->calibrated)
+        result = ade_calibrate(run->engine.model, run->logits, window->count, run->wanted->prevalence, run->calibrated);
+    if (result != ADE_OK) return engine_failed(result, NULL);
     for (size_t i = 0; i < window->count && status == CLI_OK; i++) {
         const ade_result *one = &run->results[i];
-        if (!all_finite(run->logits + i * labels, labels) || !all_finite(run->probabilities + i * labels, labels) ||
-            !isfinite(one->score)) {
-            say(SAY_ERROR,
-                "%s: the model's output is not a number; its weights are damaged, or the precision is too low.",
-                text_run_place(&run->texts, window, i, place, sizeof place));
-            return CLI_FAILED;
-        }
         put_row(run, &window->texts[i], i);
+        run->hits += run->with_hit && is_hit(run, i);
         run->tokens += (uint64_t)one->tokens;
         run->unknown += (uint64_t)one->unknown;
         run->truncated += one->truncated != 0;
@@ -162,6 +204,8 @@ static json_t *stats_object(classify_run *run, double seconds_total) {
                   run->texts.seconds_read, "classify", run->seconds_classify, "write", run->seconds_write, "total",
                   seconds_total, "texts_per_second", per_second((double)run->texts.texts, run->seconds_classify),
                   "tokens_per_second", per_second((double)run->tokens, run->seconds_classify)));
+    if (run->with_hit) json_object_set_new(object, "hits", json_integer((json_int_t)run->hits));
+    json_object_update_new(object, threshold_object(run->with_hit ? &run->threshold : NULL, run->wanted));
     return object;
 }
 
@@ -180,6 +224,8 @@ static int run_classify(classify_run *run, settings *wanted, output *stats) {
     output              none = OUTPUT_CLOSED_INIT;
     int                 status = engine_open_outputs(wanted, &run->rows, stats, &none), finished;
     if (status == CLI_OK) status = engine_open_model(&run->engine, wanted);
+    run->with_hit = wanted->threshold >= 0;
+    if (status == CLI_OK) status = threshold_find(&run->threshold, &run->engine, wanted);
     if (status != CLI_OK) return status;
     engine_session_options(wanted, &options);
     options.progress = text_run_progress;
@@ -191,9 +237,8 @@ static int run_classify(classify_run *run, settings *wanted, output *stats) {
         say(SAY_ERROR, "out of memory.");
         return CLI_FAILED;
     }
-    if (wanted->format == ROWS_TSV) put_literal(&run->rows.rows, "label\tscore\ttext\n");
-    if (wanted->format == ROWS_CSV) put_literal(&run->rows.rows, "label,score,text\n");
-    status = text_run_all(&run->texts, wanted, handle, run);
+    put_header(run);
+    status = text_run_all(&run->texts, wanted, NULL, handle, run);
     progress_hide();
     text_run_say_unwritten(&run->texts, &run->rows, status);
     if (status != CLI_OK && status != CLI_PARTIAL && status != CLI_CLOSED) return status;
@@ -226,6 +271,7 @@ int cmd_classify(settings *wanted) {
         free(run->results);
         free(run->logits);
         free(run->probabilities);
+        free(run->calibrated);
         free(run->per_label);
     }
     free(run);

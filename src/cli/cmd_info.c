@@ -2,6 +2,7 @@
  * adesieve info: versions, devices, what a model is and what it will run as. */
 #include "commands.h"
 
+#include "calibration.h"
 #include "engine.h"
 #include "exit_status.h"
 #include "messages.h"
@@ -35,6 +36,7 @@ static void processor_name(char *name, size_t size) {
 static json_t *model_object(engine *used) {
     const ade_model_info *info = &used->model_info;
     json_t               *labels = json_array(), *object;
+    ade_calibration_info  calibration = ADE_CALIBRATION_INFO_INIT;
     char                  digest[65];
     if (ade_model_hash(used->model, digest) != ADE_OK) {
         engine_failed(ADE_IO, "the model's hash");
@@ -58,6 +60,10 @@ static json_t *model_object(engine *used) {
                                      "tokenizer_source", json_from_text(info->tokenizer_source), "lowercase",
                                      (int)info->lowercase, "strip_accents", (int)info->strip_accents, "casing_reason",
                                      json_from_text(info->casing_reason), "calibrated", (int)info->calibrated));
+    json_object_set_new(object, "calibration",
+                        ade_model_get_calibration(used->model, &calibration) == ADE_OK
+                            ? calibration_object(&calibration)
+                            : json_null());
     return object;
 }
 
@@ -90,6 +96,23 @@ line(bytes *out, const char *name, const char *format, ...) {
 
 static const char *text_or(const char *text, const char *other) { return text && *text ? text : other; }
 
+static void put_calibration(bytes *out, const engine *used) {
+    ade_calibration_info info = ADE_CALIBRATION_INFO_INIT;
+    char                 method[100];
+    if (ade_model_get_calibration(used->model, &info) != ADE_OK) {
+        line(out, "  calibration", "%s", used->model_info.problem == ADE_PROBLEM_SINGLE_LABEL
+                                             ? "none; adesieve calibrate makes one from labelled texts"
+                                             : "none, nor can such a model have one");
+        return;
+    }
+    line(out, "  calibration", "%s", calibration_text(&info, method, sizeof method));
+    line(out, "", "on %llu texts, %llu of them positive (prevalence %.4f)%s%s", (unsigned long long)info.n,
+         (unsigned long long)info.n_positive, info.prevalence, info.data && *info.data ? ": " : "",
+         text_or(info.data, ""));
+    line(out, "", "log-loss %.4f -> %.4f, expected calibration error %.4f -> %.4f (cross-validated)",
+         info.log_loss_before, info.log_loss_after, info.ece_before, info.ece_after);
+}
+
 static int put_text(bytes *out, engine *used, const char *processor) {
     const ade_model_info   *model = &used->model_info;
     const ade_session_info *session = &used->session_info;
@@ -106,21 +129,29 @@ static int put_text(bytes *out, engine *used, const char *processor) {
     line(out, "device", "%s: %s, %s", device_text(session->device, session->device_index, name, sizeof name),
          text_or(session->device_name, "unnamed"), text_or(session->instruction_set, "no special instructions"));
     line(out, "", "%s", text_or(session->device_reason, "chosen by the options."));
-    line(out, "runs as", "%s, %d %s, at most %d tokens a text, batches of %d tokens",
-         precision_text(session->precision), (int)session->threads, session->threads == 1 ? "thread" : "threads",
-         (int)session->max_length, (int)session->token_budget);
+    if (model->kind == ADE_MODEL_BASELINE)
+        line(out, "runs as", "%s, %d %s, texts of any length", precision_text(session->precision),
+             (int)session->threads, session->threads == 1 ? "thread" : "threads");
+    else
+        line(out, "runs as", "%s, %d %s, at most %d tokens a text, batches of %d tokens",
+             precision_text(session->precision), (int)session->threads, session->threads == 1 ? "thread" : "threads",
+             (int)session->max_length, (int)session->token_budget);
     line(out, "model", "%s", model->name);
     line(out, "  folder", "%s", model->folder);
     line(out, "  sha256", "%s", digest);
-    line(out, "  architecture", "%s: %d layers, hidden size %d, %d heads, intermediate size %d, %s",
-         text_or(model->architecture, "not named"), (int)model->n_layers, (int)model->hidden_size, (int)model->n_heads,
-         (int)model->intermediate_size, text_or(model->activation, "?"));
+    if (model->kind == ADE_MODEL_BASELINE)
+        line(out, "  architecture", "%s", text_or(model->architecture, "not named"));
+    else
+        line(out, "  architecture", "%s: %d layers, hidden size %d, %d heads, intermediate size %d, %s",
+             text_or(model->architecture, "not named"), (int)model->n_layers, (int)model->hidden_size,
+             (int)model->n_heads, (int)model->intermediate_size, text_or(model->activation, "?"));
     line(out, "  parameters", "%llu, stored as %s", (unsigned long long)model->n_parameters,
          text_or(model->weights_type, "?"));
-    line(out, "  problem", "%s%s", problem_text(model->problem), model->calibrated ? ", calibrated" : "");
+    line(out, "  problem", "%s", problem_text(model->problem));
     for (int32_t i = 0; i < model->n_labels; i++)
         line(out, i == 0 ? "  labels" : "", "%d = %s%s", (int)i, ade_model_label(used->model, i),
              i == model->positive_label ? " (positive: its probability is the score)" : "");
+    put_calibration(out, used);
     line(out, "  tokenizer", "%s: %d entries, %s, accents %s", text_or(model->tokenizer_source, "?"),
          (int)model->vocab_size, model->lowercase ? "lower-cases texts" : "keeps case",
          model->strip_accents ? "stripped" : "kept");
@@ -143,7 +174,7 @@ static int run_info(engine *used, const settings *wanted, output *out) {
         status = engine_open_session(used, wanted, &options);
         if (status != CLI_OK) return status;
     }
-    if (wanted->format == INFO_JSON) {
+    if (wanted->format == REPORT_JSON) {
         json_t *model = used->model ? model_object(used) : json_null();
         json_t *run = used->model ? device_object(used) : json_null();
         status = engine_write_json(out, json_pack("{s:s, s:o, s:o, s:o, s:o}", "version", ade_version(),

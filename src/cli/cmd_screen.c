@@ -171,6 +171,7 @@ static int check_options(const settings *w) {
     if (w->dry_run && w->metrics_file) return usage(excludes, "--dry-run", "--metrics-file");
     if (w->dry_run && w->abandon_output) return usage(excludes, "--dry-run", "--abandon-output");
     if (!w->store && w->no_store_text) return usage(needs, "--no-store-text", "--state");
+    if (!w->prefilter && w->prefilter_recall > 0) return usage(needs, "--prefilter-recall", "--prefilter");
     if (!w->store && w->abandon_output) return usage(needs, "--abandon-output", "--state");
     return CLI_OK;
 }
@@ -201,7 +202,10 @@ static int open_screen(screen_run *run) {
     session.log = on_log;
     session.log_user = run;
     options.all = wanted->all;
-    options.threshold = run->threshold;
+    options.threshold = run->threshold.score;
+    options.prevalence = wanted->prevalence;
+    options.prefilter = run->prefilter.model;
+    options.prefilter_threshold = run->prefilter.point.threshold;
     options.no_section_label = wanted->no_section_label;
     options.keep_going = !wanted->fail_fast;
     options.limit = wanted->limit;
@@ -253,12 +257,8 @@ static int open_outputs(screen_run *run) {
 static int begin(screen_run *run) {
     int status = open_outputs(run);
     if (status == CLI_OK && !run->wanted->dry_run) status = engine_open_model(&run->engine, run->wanted);
-    if (status == CLI_OK && run->threshold > 1 && run->engine.model &&
-        run->engine.model_info.problem != ADE_PROBLEM_REGRESSION) {
-        say(SAY_ERROR, "'--threshold' needs a number from 0 to 1, as the scores of this model are, not %g.",
-            run->threshold);
-        status = CLI_USAGE;
-    }
+    if (status == CLI_OK && run->engine.model) status = threshold_find(&run->threshold, &run->engine, run->wanted);
+    if (status == CLI_OK) status = prefilter_open(&run->prefilter, run->wanted);
     if (status == CLI_OK) status = open_screen(run);
     if (status == CLI_OK) status = screen_output_begin(&run->out, run->screen);
     if (status == CLI_OK && run->out.resumed) {
@@ -350,6 +350,7 @@ static void close_run(screen_run *run) {
     output_finish(&run->manifest_file, 0);
     screen_output_close(&run->out);
     ade_screen_close(run->screen);
+    prefilter_close(&run->prefilter);
     engine_close(&run->engine);
     metrics_close(&run->metrics);
     json_decref(run->manifest_inputs);
@@ -366,7 +367,9 @@ int cmd_screen(settings *wanted) {
     if (!run) status = CLI_FAILED;
     if (status == CLI_OK) {
         run->wanted = wanted;
-        run->threshold = wanted->threshold < 0 ? 0.5 : wanted->threshold;
+        if (wanted->prevalence > 0) wanted->calibrated = 1;
+        run->threshold.score = wanted->threshold < 0 || wanted->threshold_target != ADE_TARGET_SCORE ? 0.5
+                                                                                                   : wanted->threshold;
         run->started = time(NULL);
         run->out.rows = run->out.parts = run->stats_file = run->manifest_file = closed;
         status = prepare(run);

@@ -3,8 +3,10 @@
 #ifndef CLI_CMD_SCREEN_H
 #define CLI_CMD_SCREEN_H
 
+#include "calibration.h"
 #include "engine.h"
 #include "metrics_file.h"
+#include "prefilter.h"
 #include "screen_inputs.h"
 #include "screen_output.h"
 
@@ -23,7 +25,9 @@ typedef struct screen_run {
     ade_screen_stats stats;
     uint32_t         inputs_refused; /* could not be added */
     uint64_t         rows_confirmed;
-    double           threshold, last_file_end;
+    threshold        threshold;
+    prefilter        prefilter;
+    double           last_file_end;
     time_t           started;
     int              noted_stream; /* said what --state means for an output that cannot be taken back */
     int              reading;      /* 1 once rows are being fetched */

@@ -24,7 +24,7 @@ typedef struct tokenize_run {
     double          seconds_work;
 } tokenize_run;
 
-/* Bytes of one text into code points. Offsets mostly grow, so that the text is counted once. */
+/* Bytes of one text into code points. Offsets mostly grow, and steps back are short, so that it is counted about once. */
 typedef struct code_points {
     const ade_text *text;
     size_t          byte, count;
@@ -32,8 +32,10 @@ typedef struct code_points {
 
 static size_t code_point_at(code_points *cursor, size_t byte) {
     if (byte > cursor->text->size) byte = cursor->text->size;
-    if (byte < cursor->byte) cursor->byte = cursor->count = 0;
-    cursor->count += utf8_count(cursor->text->data + cursor->byte, byte - cursor->byte);
+    if (byte < cursor->byte)
+        cursor->count -= utf8_count(cursor->text->data + byte, cursor->byte - byte);
+    else
+        cursor->count += utf8_count(cursor->text->data + cursor->byte, byte - cursor->byte);
     cursor->byte = byte;
     return cursor->count;
 }
@@ -72,14 +74,23 @@ static void put_row(tokenize_run *run, const ade_text *text, size_t count, int t
     put_literal(row, "}\n");
 }
 
-/* No text has more tokens than this: longer ones are truncated. */
-static int reserve_tokens(tokenize_run *run) {
-    int32_t most = run->engine.session_info.max_length;
-    run->capacity = most > 3 ? (size_t)most : 3;
+static int reserve_tokens(tokenize_run *run, size_t most) {
+    free(run->tokens);
+    run->capacity = most;
     run->tokens = calloc(run->capacity, sizeof *run->tokens);
     if (run->tokens) return CLI_OK;
     say(SAY_ERROR, "out of memory for %zu tokens.", run->capacity);
     return CLI_FAILED;
+}
+
+/* A baseline, which truncates nothing, may have more tokens than there is room for. */
+static ade_status tokenize_text(tokenize_run *run, ade_text text, ade_tokens_info *info) {
+    ade_status result;
+    info->n_tokens = 0;
+    result = ade_tokenize(run->engine.session, text, run->tokens, run->capacity, info);
+    if (result != ADE_INVALID_ARGUMENT || info->n_tokens <= run->capacity) return result;
+    if (reserve_tokens(run, info->n_tokens) != CLI_OK) return ADE_OUT_OF_MEMORY;
+    return ade_tokenize(run->engine.session, text, run->tokens, run->capacity, info);
 }
 
 static int handle(void *user, const text_window *window) {
@@ -88,7 +99,7 @@ static int handle(void *user, const text_window *window) {
     int           status = CLI_OK;
     for (size_t i = 0; i < window->count && status == CLI_OK; i++) {
         ade_tokens_info info;
-        ade_status      result = ade_tokenize(run->engine.session, window->texts[i], run->tokens, run->capacity, &info);
+        ade_status      result = tokenize_text(run, window->texts[i], &info);
         char            place[512];
         if (result != ADE_OK) return engine_failed(result, text_run_place(&run->texts, window, i, place, sizeof place));
         put_row(run, &window->texts[i], info.n_tokens, info.truncated);
@@ -129,9 +140,12 @@ static int run_tokenize(tokenize_run *run, settings *wanted, output *stats) {
     engine_session_options(wanted, &options);
     options.device = ADE_DEVICE_NONE;
     status = engine_open_session(&run->engine, wanted, &options);
-    if (status == CLI_OK) status = reserve_tokens(run);
+    if (status == CLI_OK) { /* no text has more tokens than the model's maximum: longer ones are truncated */
+        int32_t most = run->engine.session_info.max_length;
+        status = reserve_tokens(run, most > 3 ? (size_t)most : 3);
+    }
     if (status != CLI_OK) return status;
-    status = text_run_all(&run->texts, wanted, handle, run);
+    status = text_run_all(&run->texts, wanted, NULL, handle, run);
     progress_hide();
     text_run_say_unwritten(&run->texts, &run->rows, status);
     if (status != CLI_OK && status != CLI_PARTIAL && status != CLI_CLOSED) return status;

@@ -7,6 +7,8 @@
 
 int cmd_screen(settings *wanted);
 int cmd_classify(settings *wanted);
+int cmd_evaluate(settings *wanted);
+int cmd_calibrate(settings *wanted);
 int cmd_tokenize(settings *wanted);
 int cmd_export(settings *wanted);
 int cmd_info(settings *wanted);

@@ -42,6 +42,7 @@ int engine_open_model(engine *out, const settings *wanted) {
     }
     options.labels = wanted->labels;
     options.positive_label = wanted->positive_label;
+    options.calibration = wanted->calibration;
     options.log = say_library;
     status = ade_model_open(folder, &options, &out->model);
     if (status == ADE_OK) {
@@ -52,7 +53,7 @@ int engine_open_model(engine *out, const settings *wanted) {
         int result = engine_open_failed(status);
         if (status == ADE_IO && !wanted->model)
             say(SAY_HINT, "this is the default model; name another with -m DIR, or in ADESIEVE_MODEL");
-        else if (status == ADE_IO)
+        else if (status == ADE_IO && !wanted->calibration)
             say(SAY_HINT, "-m takes a folder with config.json, model.safetensors and the tokenizer's files");
         return result;
     }
@@ -165,6 +166,7 @@ const char *precision_text(int precision) {
     case ADE_PRECISION_F32: return "f32";
     case ADE_PRECISION_BF16: return "bf16";
     case ADE_PRECISION_F16: return "f16";
+    case ADE_PRECISION_F64: return "f64";
     default: return "auto";
     }
 }

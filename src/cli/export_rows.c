@@ -6,7 +6,7 @@
 #include "screen_rows.h"
 
 static row_shape shape_of(const settings *wanted) {
-    row_shape shape = {(row_format)wanted->format, wanted->document, wanted->no_text, wanted->metadata};
+    row_shape shape = {(row_format)wanted->format, wanted->document, wanted->no_text, wanted->metadata, 0};
     return shape;
 }
 

@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 static int (*const commands[N_COMMANDS])(settings *) = {
-    [COMMAND_SCREEN] = cmd_screen, [COMMAND_CLASSIFY] = cmd_classify, [COMMAND_TOKENIZE] = cmd_tokenize,
+    [COMMAND_SCREEN] = cmd_screen, [COMMAND_CLASSIFY] = cmd_classify, [COMMAND_EVALUATE] = cmd_evaluate,
+    [COMMAND_CALIBRATE] = cmd_calibrate, [COMMAND_TOKENIZE] = cmd_tokenize,
     [COMMAND_EXPORT] = cmd_export, [COMMAND_INFO] = cmd_info,
 };
 

@@ -68,12 +68,14 @@ static json_t *settings_object(const screen_run *run) {
     static const char *const others[] = {"none", "english", "all"};
     const settings          *w = run->wanted;
     json_t                  *object =
-        json_pack("{s:f, s:b, s:b, s:b, s:s, s:b, s:o, s:s, s:b, s:b, s:b, s:b}", "threshold", run->threshold, "all",
+        json_pack("{s:f, s:b, s:b, s:b, s:s, s:b, s:o, s:s, s:b, s:b, s:b, s:b}", "threshold", run->threshold.score, "all",
                   w->all, "document", w->document, "section_labels", !w->no_section_label, "other_abstracts",
                   others[w->other_abstracts], "split_special_tokens", w->split_special_tokens, "limit",
                   w->limit > 0 ? json_integer((json_int_t)w->limit) : json_null(), "format", formats[w->format], "text",
                   !w->no_text, "deleted", !w->no_deleted, "metadata", w->metadata, "check_md5", !w->no_md5);
     if (!object) return NULL;
+    json_object_update_new(object, threshold_object(&run->threshold, w));
+    json_object_set_new(object, "prefilter", prefilter_object(&run->prefilter));
     json_object_set_new(object, "max_length",
                         run->engine.model ? json_integer(run->engine.session_info.max_length) : json_null());
     return object;

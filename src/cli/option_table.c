@@ -5,26 +5,76 @@
 
 #define SCREEN (1u << COMMAND_SCREEN)
 #define CLASSIFY (1u << COMMAND_CLASSIFY)
+#define EVALUATE (1u << COMMAND_EVALUATE)
+#define CALIBRATE (1u << COMMAND_CALIBRATE)
 #define TOKENIZE (1u << COMMAND_TOKENIZE)
 #define EXPORT (1u << COMMAND_EXPORT)
 #define INFO (1u << COMMAND_INFO)
-#define TEXTS (CLASSIFY | TOKENIZE)
+#define LABELLED (EVALUATE | CALIBRATE)
+#define TEXTS (CLASSIFY | TOKENIZE | LABELLED)
 #define ROWS (SCREEN | CLASSIFY | TOKENIZE)
-#define EVERY (ROWS | INFO)
+#define MODEL (SCREEN | CLASSIFY | LABELLED | INFO)
+#define EVERY (ROWS | LABELLED | INFO)
 #define AT(member) offsetof(settings, member)
 
 const option_entry option_table[] = {
-    {EVERY, 'm', "model", "DIR", OPTION_TEXT, AT(model), 0, 0,
+    {EVALUATE, 'm', "model", "DIR", OPTION_MODELS, AT(models), 0, 0,
+     "A model: a Hugging Face checkpoint folder or a baseline. Given several times, the models are compared side by "
+     "side. Default: $ADESIEVE_MODEL, else the model that ships with adesieve."},
+    {EVERY & ~EVALUATE, 'm', "model", "DIR", OPTION_TEXT, AT(model), 0, 0,
      "The model: a Hugging Face checkpoint folder. Default: $ADESIEVE_MODEL, else the model that ships with adesieve."},
-    {EVERY | EXPORT, 'o', "output", "FILE", OPTION_TEXT, AT(output), 0, 0,
+    {CALIBRATE, 'o', "output", "FILE", OPTION_TEXT, AT(output), 0, 0,
+     "Write the calibration to this file, for --calibration. Default: calibration.json in the model's folder."},
+    {(EVERY & ~CALIBRATE) | EXPORT, 'o', "output", "FILE", OPTION_TEXT, AT(output), 0, 0,
      "Where to write; - is standard output, the default. A file appears under its name only when it is complete."},
     {SCREEN | CLASSIFY, 'f', "format", "jsonl|tsv|csv", OPTION_CHOICE, AT(format), 0, 0,
      "How to write the rows. Default: what the name of --output says (.jsonl .tsv .csv), else jsonl."},
-    {INFO, 'f', "format", "text|json", OPTION_CHOICE, AT(format), 0, 0, "How to write. Default: text."},
+    {EVALUATE, 'f', "format", "text|json|markdown", OPTION_CHOICE, AT(format), 0, 0, "How to write. Default: text."},
+    {INFO | CALIBRATE, 'f', "format", "text|json", OPTION_CHOICE, AT(format), 0, 0, "How to write. Default: text."},
 
-    {SCREEN, 't', "threshold", "SCORE", OPTION_NUMBER, AT(threshold), 0, 1e30,
+    {SCREEN, 't', "threshold", "SCORE", OPTION_THRESHOLD, AT(threshold), 0, 0,
      "A sentence is a hit when its score is at or above this: from 0 to 1, for a regression model also more. "
-     "Default: 0.5."},
+     "Default: 0.5. recall=R, precision=P or review=S look the score up in the model's calibration: the highest with "
+     "that recall, the lowest with that precision, the lowest that finds at most that share of all sentences."},
+    {CLASSIFY, 't', "threshold", "SCORE", OPTION_THRESHOLD, AT(threshold), 0, 0,
+     "Add to each row whether the score is at or above this (hit). recall=R, precision=P or review=S look the score up "
+     "in the model's calibration: the highest with that recall, the lowest with that precision, the lowest that finds "
+     "at most that share of all texts."},
+    {SCREEN | CLASSIFY, 0, "calibrated", NULL, OPTION_FLAG, AT(calibrated), 0, 0,
+     "Add to each row the calibrated probability (calibrated). The score itself stays the model's own."},
+    {SCREEN | CLASSIFY | INFO, 0, "calibration", "FILE", OPTION_TEXT, AT(calibration), 0, 0,
+     "Read the calibration from this file. Default: calibration.json in the model's folder, if there is one."},
+    {SCREEN | CLASSIFY, 0, "prevalence", "SHARE", OPTION_SHARE, AT(prevalence), 0, 1,
+     "The share of positive texts to expect, such as 0.02. It moves calibrated probabilities, and what --threshold "
+     "precision=P and review=S look up, but no score. Default: that of the calibration's texts."},
+    {SCREEN, 0, "prefilter", "DIR", OPTION_TEXT, AT(prefilter), 0, 0,
+     "A calibrated baseline that looks at each sentence first; what it finds unlikely is not given to the model, gives "
+     "no row, and is counted. What recall that costs is said."},
+    {SCREEN, 0, "prefilter-recall", "R", OPTION_SHARE, AT(prefilter_recall), 0, 1,
+     "How many of the positive sentences the prefilter shall let pass, by its calibration. Default: 0.995."},
+
+    {EVALUATE, 0, "errors", "FILE", OPTION_TEXT, AT(errors), 0, 0,
+     "Also write the texts that were labelled wrongly, in input order, as CSV: text, true, predicted. With several "
+     "models a column of labels for each."},
+    {LABELLED, 0, "seen", "FILE", OPTION_TEXT, AT(seen), 0, 0,
+     "The texts that the model was trained on. evaluate then also reports the rows that occur there and the distinct ones "
+     "that do not; calibrate takes only these."},
+    {EVALUATE, 0, "bootstrap", "N", OPTION_INTEGER, AT(bootstrap), 0, 1000000,
+     "Samples of the bootstrap that gives the intervals; 0 leaves them out. Default: 10000."},
+    {LABELLED, 0, "seed", "N", OPTION_COUNT, AT(seed), 0, 0, "What chance starts from. Default: 42."},
+    {EVALUATE, 't', "threshold", "SCORE", OPTION_THRESHOLD, AT(threshold), 0, 0,
+     "Count a text as positive when its score is at or above this, instead of by the likeliest label; two labels only. "
+     "recall=R, precision=P or review=S look the score up in each model's calibration."},
+    {EVALUATE, 0, "prevalence", "SHARE", OPTION_SHARE, AT(prevalence), 0, 1,
+     "The share of positive texts for what --threshold precision=P and review=S look up. Default: that of the "
+     "calibration's texts."},
+    {CALIBRATE, 0, "prevalence", "SHARE", OPTION_SHARE, AT(prevalence), 0, 1,
+     "The share of positive texts for which the table shows precisions and shares to review. Default: that of the texts."},
+    {CALIBRATE, 0, "method", "auto|temperature|platt|isotonic", OPTION_CHOICE, AT(method), 0, 0,
+     "How to calibrate. Default: auto, what has the lowest cross-validated log-loss."},
+    {CALIBRATE, 0, "folds", "N", OPTION_INTEGER, AT(folds), 2, 100, "Parts of the cross-validation. Default: 10."},
+    {CALIBRATE, 0, "data", "TEXT", OPTION_TEXT, AT(data), 0, 0,
+     "What the texts are, kept with the calibration. Default: the names of the inputs."},
     {SCREEN, 'a', "all", NULL, OPTION_FLAG, AT(all), 0, 0, "Write a row for every sentence, not only for hits."},
     {SCREEN, 0, "no-text", NULL, OPTION_FLAG, AT(no_text), 0, 0, "Leave the sentence itself out of the rows."},
     {SCREEN, 0, "no-deleted", NULL, OPTION_FLAG, AT(no_deleted), 0, 0,
@@ -95,34 +145,36 @@ const option_entry option_table[] = {
      "How texts are stored. Default: what the file's name says (.txt .csv .tsv .jsonl, each also .gz), else lines."},
     {TEXTS, 0, "text-field", "NAME", OPTION_TEXT, AT(text_field), 0, 0,
      "The column or field that holds the text. Default: text."},
-    {TEXTS, 0, "with-text", NULL, OPTION_FLAG, AT(with_text), 0, 0, "Put the text into each JSON row, too."},
+    {LABELLED, 0, "label-field", "NAME", OPTION_TEXT, AT(label_field), 0, 0,
+     "The column or field that holds the label: one of the model's labels, or its number. Default: label."},
+    {CLASSIFY | TOKENIZE, 0, "with-text", NULL, OPTION_FLAG, AT(with_text), 0, 0, "Put the text into each JSON row, too."},
     {TEXTS, 0, "invalid-utf8", "error|replace", OPTION_CHOICE, AT(invalid_utf8), 0, 0,
      "What to do with bytes that are not UTF-8: stop reading the file, or put U+FFFD there and count. Default: error."},
-    {ROWS, 0, "split-special-tokens", NULL, OPTION_FLAG, AT(split_special_tokens), 0, 0,
+    {ROWS | LABELLED, 0, "split-special-tokens", NULL, OPTION_FLAG, AT(split_special_tokens), 0, 0,
      "Treat \"[SEP]\" and the like, when written in a text, as ordinary text."},
     {EVERY, 0, "max-length", "N", OPTION_INTEGER, AT(max_length), 3, 1 << 20,
      "Tokens of a text at most, specials included; the rest is cut off and counted. Default: the model's maximum."},
     {ROWS, 0, "fail-fast", NULL, OPTION_FLAG, AT(fail_fast), 0, 0,
      "Stop at the first input that fails, instead of going on with the next."},
 
-    {SCREEN | CLASSIFY | INFO, 0, "labels", "A,B,...", OPTION_TEXT, AT(labels), 0, 0,
+    {MODEL, 0, "labels", "A,B,...", OPTION_TEXT, AT(labels), 0, 0,
      "Names for the model's labels, in their order, instead of its own."},
-    {SCREEN | CLASSIFY | INFO, 0, "positive-label", "NAME", OPTION_TEXT, AT(positive_label), 0, 0,
+    {MODEL, 0, "positive-label", "NAME", OPTION_TEXT, AT(positive_label), 0, 0,
      "The label whose probability is the score. Default: ADE, else the last one."},
-    {SCREEN | CLASSIFY | INFO, 0, "device", "auto|cpu|cuda|cuda:N", OPTION_DEVICE, AT(device), 0, 0,
+    {MODEL, 0, "device", "auto|cpu|cuda|cuda:N", OPTION_DEVICE, AT(device), 0, 0,
      "Where to compute. Default: auto, an NVIDIA GPU if one can be used (adesieve info says why not), else the CPU. "
      "cuda is cuda:0, the first GPU."},
-    {SCREEN | CLASSIFY | INFO, 0, "precision", "auto|f32|bf16|f16", OPTION_CHOICE, AT(precision), 0, 0,
+    {MODEL, 0, "precision", "auto|f32|bf16|f16|f64", OPTION_CHOICE, AT(precision), 0, 0,
      "What to compute in. Default: auto, f16 on a GPU, bf16 where the processor has it, else f32. A GPU computes in "
-     "f16 alone, a CPU in the other two."},
-    {SCREEN | CLASSIFY | INFO, 0, "threads", "N", OPTION_INTEGER, AT(threads), 1, 4096,
+     "f16 alone, a CPU in the other two, and a baseline in f64."},
+    {MODEL, 0, "threads", "N", OPTION_INTEGER, AT(threads), 1, 4096,
      "Processor threads. Default: as many as this process may run on. The output is the same with any number."},
-    {SCREEN | CLASSIFY | INFO, 0, "token-budget", "N", OPTION_INTEGER, AT(token_budget), 1, 1 << 20,
+    {MODEL, 0, "token-budget", "N", OPTION_INTEGER, AT(token_budget), 1, 1 << 20,
      "Tokens in a batch. Default: chosen for the device and its memory. The output is the same with any number."},
 
     {ROWS, 0, "stats", "FILE", OPTION_TEXT, AT(stats), 0, 0,
      "Write counts, times, speeds, model, device and versions as one JSON object."},
-    {ROWS | EXPORT, 0, "progress", "auto|always|never", OPTION_CHOICE, AT(progress), 0, 0,
+    {ROWS | LABELLED | EXPORT, 0, "progress", "auto|always|never", OPTION_CHOICE, AT(progress), 0, 0,
      "Say on standard error how far the run is. Default: auto, only on a terminal."},
     {EVERY | EXPORT, 'q', "quiet", NULL, OPTION_FLAG, AT(quiet), 0, 0, "Say nothing but errors."},
     {EVERY | EXPORT, 0, "log-json", NULL, OPTION_FLAG, AT(log_json), 0, 0,
@@ -157,6 +209,20 @@ static const char *const classify_examples[] = {
     "adesieve classify --with-text notes.jsonl.gz",
     "Another model, on the processor, with two threads:",
     "adesieve classify -m biobert --device cpu --threads 2 sentences.txt",
+    NULL};
+static const char *const evaluate_examples[] = {
+    "What the default model is worth on a test file with the columns text and label:",
+    "adesieve evaluate test.csv",
+    "Leaving aside what it was trained on, and listing the errors:",
+    "adesieve evaluate --seen train.csv --errors errors.csv test.csv",
+    "Two models side by side, as Markdown:",
+    "adesieve evaluate -m models/tfidf-logreg -m models/adesieve-minilm -f markdown test.csv",
+    NULL};
+static const char *const calibrate_examples[] = {
+    "From validation texts that the model was not trained on:",
+    "adesieve calibrate -m biobert --seen train.csv val.csv",
+    "Then, the sentences among which 95 of 100 positive ones are:",
+    "adesieve screen -m biobert --threshold recall=0.95 medline.xml.gz",
     NULL};
 static const char *const tokenize_examples[] = {
     "What the model sees of a sentence:", "echo 'Rash after amoxicillin.' | adesieve tokenize",
@@ -207,8 +273,24 @@ const command_entry command_table[N_COMMANDS] = {
                           "A JSON row holds label (the likeliest), score (the probability of the positive label), "
                           "scores (of each label), logits, "
                           "tokens, unknown (how many of them the vocabulary lacks) and truncated. A TSV or CSV row "
-                          "holds label, score and text.",
+                          "holds label, score and text. --calibrated adds calibrated behind the score, --threshold "
+                          "adds hit.",
                           classify_examples},
+    [COMMAND_EVALUATE] =
+        {"evaluate", "measure models on labelled texts", "adesieve evaluate [OPTIONS] FILE...",
+         "Reads texts with labels: the columns text and label of a CSV or TSV file, or these fields of JSON Lines. A label "
+         "is one of the model's (in any case of letters), or its number. Writes accuracy, precision, recall and F1 of "
+         "each label and their means, with 95 % intervals, the confusion matrix, AUROC, average precision, Brier score "
+         "and expected calibration error, and the precision to expect where positive texts are rarer. Several models "
+         "are compared by McNemar's test.",
+         evaluate_examples},
+    [COMMAND_CALIBRATE] =
+        {"calibrate", "fit a model's calibration and operating points", "adesieve calibrate [OPTIONS] FILE...",
+         "Reads texts with labels, as evaluate does, that the model was not trained on. Writes calibration.json into the "
+         "model's folder, or to --output: how to turn its scores into probabilities, and what each threshold finds. The "
+         "weights are not touched. Shows what the calibration changed, and thresholds for wanted recalls, precisions "
+         "and shares to review, each with its interval.",
+         calibrate_examples},
     [COMMAND_TOKENIZE] = {"tokenize", "show the tokens that the model sees", "adesieve tokenize [OPTIONS] [FILE...]",
                           "Reads texts as classify does. Writes one JSON object for each: ids, tokens, offsets (start "
                           "and end in code points of "

@@ -155,6 +155,25 @@ static int read_device(const char *text, settings *out) {
     return 0;
 }
 
+/* A score, or what it shall reach: "recall=0.95". */
+static int read_threshold(const char *shown, const char *text, settings *out, usage_problem *problem) {
+    static const char *const names[] = {
+        [ADE_TARGET_RECALL] = "recall=", [ADE_TARGET_PRECISION] = "precision=", [ADE_TARGET_REVIEW] = "review="};
+    out->threshold_target = ADE_TARGET_SCORE;
+    for (int target = ADE_TARGET_RECALL; target <= ADE_TARGET_REVIEW; target++) {
+        size_t size = strlen(names[target]);
+        if (strncmp(text, names[target], size) != 0) continue;
+        out->threshold_target = target;
+        if (read_number(text + size, &out->threshold) == 0 && out->threshold > 0 && out->threshold <= 1) return 0;
+        return fail(problem, "'%s %s' needs a number above 0 and at most 1, not '%.60s'.", shown, names[target],
+                    text + size);
+    }
+    if (read_number(text, &out->threshold) == 0 && out->threshold >= 0 && out->threshold <= 1e30) return 0;
+    return fail(problem,
+                "'%s' needs a score of at least 0, such as 0.25, or recall=R, precision=P or review=S, not '%.60s'.",
+                shown, text);
+}
+
 /* `shown` is the option as the user wrote it, "-f" or "--format". */
 static int store(const option_entry *option, const char *shown, const char *text, settings *out,
                  usage_problem *problem) {
@@ -170,6 +189,20 @@ static int store(const option_entry *option, const char *shown, const char *text
     case OPTION_CHOICE:
         if (read_choice(option->value, text, where) == 0) return 0;
         break;
+    case OPTION_SHARE:
+        if (read_number(text, &number) == 0 && number > option->low && number < option->high) {
+            *(double *)where = number;
+            return 0;
+        }
+        return fail(problem, "'%s' needs a number above %g and below %g, not '%.60s'.", shown, option->low, option->high,
+                    text);
+    case OPTION_THRESHOLD: return read_threshold(shown, text, out, problem);
+    case OPTION_MODELS:
+        if (!*text) return fail(problem, "'%s' needs a value that is not empty.", shown);
+        if (out->n_models == MOST_MODELS) return fail(problem, "at most %d models are possible side by side.", MOST_MODELS);
+        out->models[out->n_models++] = text;
+        out->model = out->models[0];
+        return 0;
     case OPTION_DEVICE:
         if (read_device(text, out) == 0) return 0;
         break;
@@ -259,6 +292,9 @@ int options_parse(command_id command, int argc, char **argv, settings *out, usag
     out->threshold = -1;
     out->format = out->input_format = out->sort = -1;
     out->text_field = "text";
+    out->label_field = "label";
+    out->bootstrap = -1;
+    out->seed = 42;
     out->files = calloc((size_t)argc + 1, sizeof *out->files);
     if (!out->files) return fail(problem, "out of memory.");
     for (int i = 0; i < argc; i++) {

@@ -10,16 +10,20 @@
 typedef enum command_id {
     COMMAND_SCREEN,
     COMMAND_CLASSIFY,
+    COMMAND_EVALUATE,
+    COMMAND_CALIBRATE,
     COMMAND_TOKENIZE,
     COMMAND_EXPORT,
     COMMAND_INFO,
     N_COMMANDS
 } command_id;
 
+enum { MOST_MODELS = 16 }; /* side by side */
+
 /* What the user asked for. */
 typedef struct settings {
     const char  *model, *output, *stats, *parts, *labels, *positive_label, *text_field;
-    int          format;       /* row_format; in info: INFO_TEXT or INFO_JSON */
+    int          format;       /* row_format; in info, evaluate and calibrate: REPORT_.. */
     int          input_format; /* texts_format, or -1: by name */
     int          device, device_index, precision, threads, max_length, token_budget;
     int          invalid_utf8, split_special_tokens, with_text;
@@ -28,6 +32,16 @@ typedef struct settings {
     uint64_t     limit;     /* 0 = none */
     const char  *store, *output_dir, *files_from, *manifest, *metrics_file;
     int          document, metadata, other_abstracts, dry_run, no_md5, no_store_text, abandon_output;
+    const char  *label_field, *errors, *seen, *data; /* evaluate, calibrate */
+    const char  *models[MOST_MODELS];                /* evaluate: those that --model named */
+    int          n_models, method, folds, bootstrap; /* bootstrap: samples, or -1: the default */
+    uint64_t     seed;
+    int          threshold_target; /* ade_target: what `threshold` is */
+    double       prevalence;       /* 0 = the calibration's */
+    int          calibrated;       /* calibrated probabilities in rows */
+    const char  *calibration;      /* another file than the folder's; "" = none is read */
+    const char  *prefilter;
+    double       prefilter_recall;
     int          sort, deleted, summary; /* export; sort: EXPORT_BY_.., or -1: as the format has it */
     int          quiet, progress, log_json;
     int          help, version;
@@ -36,7 +50,7 @@ typedef struct settings {
     char         interrupted[512]; /* what is said behind "interrupted" */
 } settings;
 
-enum { INFO_TEXT, INFO_JSON };
+enum { REPORT_TEXT, REPORT_JSON, REPORT_MARKDOWN };
 enum { EXPORT_BY_PMID, EXPORT_BY_SCORE };
 
 typedef enum option_type {
@@ -46,7 +60,10 @@ typedef enum option_type {
     OPTION_INTEGER, /* int, from low to high */
     OPTION_COUNT,   /* uint64_t, at least 1 */
     OPTION_NUMBER,  /* double, from low to high */
-    OPTION_DEVICE   /* device and device_index */
+    OPTION_SHARE,     /* double, above low and below high */
+    OPTION_THRESHOLD, /* threshold and threshold_target */
+    OPTION_MODELS,    /* models and n_models; may be given several times */
+    OPTION_DEVICE     /* device and device_index */
 } option_type;
 
 typedef struct option_entry {

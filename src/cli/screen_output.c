@@ -79,7 +79,8 @@ int screen_output_open(screen_output *out, const settings *wanted) {
     memset(out, 0, sizeof *out);
     out->wanted = wanted;
     out->rows = out->parts = closed;
-    out->shape = (row_shape){(row_format)wanted->format, wanted->document, wanted->no_text, wanted->metadata};
+    out->shape = (row_shape){(row_format)wanted->format, wanted->document, wanted->no_text, wanted->metadata,
+                             wanted->calibrated};
     out->none = wanted->dry_run;
     out->began = time(NULL);
     if (out->none) return CLI_OK;
@@ -103,9 +104,14 @@ int screen_output_open(screen_output *out, const settings *wanted) {
 /* What rows look like, and which of them there are. */
 static json_t *shape_object(const settings *wanted) {
     static const char *const formats[] = {[ROWS_JSONL] = "jsonl", [ROWS_TSV] = "tsv", [ROWS_CSV] = "csv"};
-    return json_pack("{s:s, s:b, s:b, s:b, s:b, s:b}", "format", formats[wanted->format], "all", wanted->all,
-                     "document", wanted->document, "no-text", wanted->no_text, "no-deleted", wanted->no_deleted,
-                     "metadata", wanted->metadata);
+    json_t *shape = json_pack("{s:s, s:b, s:b, s:b, s:b, s:b}", "format", formats[wanted->format], "all", wanted->all,
+                              "document", wanted->document, "no-text", wanted->no_text, "no-deleted",
+                              wanted->no_deleted, "metadata", wanted->metadata);
+    if (shape && wanted->calibrated) { /* without these, as notes of before they were there */
+        json_object_set_new(shape, "calibrated", json_true());
+        json_object_set_new(shape, "prevalence", json_real(wanted->prevalence));
+    }
+    return shape;
 }
 
 /* One output of the note; rows: -1 = not known. NULL when it cannot be made. */

@@ -130,20 +130,22 @@ static void say_counts(const screen_run *run) {
     const ade_screen_stats *s = &run->stats;
     const settings         *wanted = run->wanted;
     uint64_t                deletions = run->out.n_deletions, rows = run->out.n_rows;
-    char                    n[8][32];
+    char                    n[8][32], prefiltered[80] = "";
     say(SAY_NOTE, "citations  %s = %s new + %s revised + %s unchanged + %s superseded; %s deleted",
         grouped(s->citations, n[0]), grouped(s->new_citations, n[1]), grouped(s->revised, n[2]),
         grouped(s->unchanged, n[3]), grouped(s->superseded, n[4]), grouped(s->deleted, n[5]));
     say(SAY_NOTE, "           %s without abstract, %s without any text", grouped(s->without_abstract, n[0]),
         grouped(s->without_text, n[1]));
-    say(SAY_NOTE, "sentences  %s = %s screened + %s skipped", grouped(s->sentences, n[0]), grouped(s->screened, n[1]),
-        grouped(s->skipped, n[2]));
+    if (run->prefilter.model)
+        snprintf(prefiltered, sizeof prefiltered, ", %s of them by the prefilter", grouped(s->prefiltered, n[3]));
+    say(SAY_NOTE, "sentences  %s = %s screened + %s skipped%s", grouped(s->sentences, n[0]), grouped(s->screened, n[1]),
+        grouped(s->skipped, n[2]), prefiltered);
     if (wanted->dry_run) {
         say(SAY_NOTE, "time       %.1f s; %.0f citations/s", s->seconds_total,
             per_second((double)s->citations, s->seconds_total));
     } else {
-        say(SAY_NOTE, "hits       %s at a threshold of %g; %s row%s = %s %s%s + %s deletion%s", grouped(s->hits, n[0]),
-            run->threshold, grouped(rows, n[1]), plural(rows), grouped(rows - deletions, n[2]),
+        say(SAY_NOTE, "hits       %s at a threshold of %.9g; %s row%s = %s %s%s + %s deletion%s", grouped(s->hits, n[0]),
+            run->threshold.score, grouped(rows, n[1]), plural(rows), grouped(rows - deletions, n[2]),
             wanted->document ? "document"
             : wanted->all    ? "sentence"
                              : "hit",
@@ -201,6 +203,7 @@ json_t *count_object(const ade_screen_stats *s) {
     COUNT("sentences", sentences);
     COUNT("screened", screened);
     COUNT("skipped", skipped);
+    COUNT("prefiltered", prefiltered);
     COUNT("hits", hits);
     COUNT("documents", documents);
     COUNT("tokens", tokens);
@@ -220,7 +223,8 @@ json_t *run_stats_object(const screen_run *run) {
         return NULL;
     }
     json_decref(counts);
-    json_object_set_new(object, "threshold", json_real(run->threshold));
+    json_object_update_new(object, threshold_object(&run->threshold, run->wanted));
+    json_object_set_new(object, "prefilter", prefilter_object(&run->prefilter));
     json_object_set_new(object, "inputs_refused", json_integer(run->inputs_refused));
     json_object_set_new(object, "rows", json_integer((json_int_t)run->out.n_rows));
     json_object_set_new(object, "rows_confirmed", json_integer((json_int_t)run->rows_confirmed));

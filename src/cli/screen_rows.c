@@ -20,6 +20,7 @@ typedef enum column_id {
     VERSION,
     SCORE, /* of the sentence */
     DOCUMENT_SCORE,
+    CALIBRATED,
     NOISY_OR,
     HITS,
     SENTENCES,
@@ -50,6 +51,7 @@ static const char *const column_names[] = {
     [VERSION] = "version",
     [SCORE] = "score",
     [DOCUMENT_SCORE] = "score",
+    [CALIBRATED] = "calibrated",
     [NOISY_OR] = "noisy_or",
     [HITS] = "hits",
     [SENTENCES] = "sentences",
@@ -99,8 +101,10 @@ static size_t columns_of(const row_shape *shape, column_id columns[MOST_COLUMNS]
         (void)(shape->document ? TAKE(document_json) : TAKE(sentence_json));
     else
         (void)(shape->document ? TAKE(document_table) : TAKE(sentence_table));
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         if (from[i] != TEXT || !shape->no_text) columns[n++] = from[i];
+        if (shape->calibrated && (from[i] == SCORE || from[i] == DOCUMENT_SCORE)) columns[n++] = CALIBRATED;
+    }
     TAKE(metadata_columns);
     for (size_t i = 0; i < count && shape->metadata; i++) columns[n++] = from[i];
     return n;
@@ -167,7 +171,7 @@ static void put_flag(bytes *out, int value) { put_literal(out, value ? "true" : 
 
 /* A document without any screened sentence has no best one. */
 static int has_no_value(const ade_screen_row *row, column_id column) {
-    static const column_id of_sentence[] = {DOCUMENT_SCORE, NOISY_OR, PART, SECTION, SENTENCE, START, END, TEXT};
+    static const column_id of_sentence[] = {DOCUMENT_SCORE, CALIBRATED, NOISY_OR, PART, SECTION, SENTENCE, START, END, TEXT};
     for (size_t i = 0; row->sentence < 0 && i < sizeof of_sentence / sizeof of_sentence[0]; i++)
         if (of_sentence[i] == column) return 1;
     return 0;
@@ -180,6 +184,7 @@ static void put_value(bytes *out, row_format format, column_id column, const ade
     case VERSION: put_integer(out, row->version); break;
     case SCORE: put_float(out, row->result.score); break;
     case DOCUMENT_SCORE: put_float(out, (float)record->score); break;
+    case CALIBRATED: put_double(out, row->calibrated); break; /* of a document: of its best sentence */
     case NOISY_OR: put_double(out, record->noisy_or); break;
     case HITS: put_unsigned(out, record->n_hits); break;
     case SENTENCES: put_unsigned(out, record->n_sentences); break;

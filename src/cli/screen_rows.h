@@ -11,6 +11,7 @@ typedef struct row_shape {
     int        document; /* one row a record */
     int        no_text;
     int        metadata; /* with what a reviewer needs of the record */
+    int        calibrated; /* with the calibrated probability */
 } row_shape;
 
 /* The line of column names; nothing for JSON Lines. */

@@ -72,7 +72,7 @@ static void say_problem(const char *path, const texts_problem *problem, uint64_t
     if (problem->hint[0]) say(SAY_HINT, "%s", problem->hint);
 }
 
-int text_run_all(text_run *run, const settings *wanted, window_fn handle, void *user) {
+int text_run_all(text_run *run, const settings *wanted, const char *label_field, window_fn handle, void *user) {
     text_window window = {0};
     size_t      max_texts = FIRST_TEXTS;
     int         status = CLI_OK;
@@ -82,7 +82,7 @@ int text_run_all(text_run *run, const settings *wanted, window_fn handle, void *
     run->total_bytes = total_bytes(wanted);
     for (uint32_t i = 0; i < run->inputs && status == CLI_OK; i++) {
         const char   *path = wanted->files[i];
-        texts_options options = {TEXTS_LINES, wanted->text_field, wanted->invalid_utf8, 0};
+        texts_options options = {TEXTS_LINES, wanted->text_field, label_field, wanted->invalid_utf8, 0};
         texts_problem problem;
         texts_result  result = TEXTS_FULL;
         texts        *in;

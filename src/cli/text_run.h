@@ -21,10 +21,10 @@ typedef struct text_run {
 /* Handles the texts of one window; returns CLI_OK or what ends the run. */
 typedef int (*window_fn)(void *user, const text_window *window);
 
-/* Reads all inputs and calls `handle` for each window. Inputs that fail are named, and the run goes on unless
+/* Reads all inputs and calls `handle` for each window; `label_field` names the column of labels (NULL: not read). Inputs that fail are named, and the run goes on unless
  * fail_fast. Returns CLI_OK, CLI_PARTIAL, CLI_FAILED (all inputs failed, or the first with fail_fast), CLI_INTERRUPTED,
  * or what `handle` returned. */
-int text_run_all(text_run *run, const settings *wanted, window_fn handle, void *user);
+int text_run_all(text_run *run, const settings *wanted, const char *label_field, window_fn handle, void *user);
 
 /* Says that `rows`, when it is a regular file, was not made, if texts were read before the inputs' failure. */
 void text_run_say_unwritten(const text_run *run, const output *rows, int status);

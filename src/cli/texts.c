@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Texts in: finds the records of an input, and in each record the text. */
+ * Texts in: finds the records of an input, and in each record the text and the label. */
 #include "texts.h"
 
 #include "input.h"
@@ -26,12 +26,13 @@ struct texts {
     /* How far the record at `begin` has been scanned, so that a long one is not scanned again for every read. */
     size_t scanned;
     enum { FIELD_START, UNQUOTED, QUOTED, QUOTE_IN_QUOTED } csv_state;
-    size_t column, n_columns; /* CSV, TSV: where the text is, and how many a record has */
-    bytes  repaired;          /* a JSONL line with replacement characters */
+    size_t column, label_column, n_columns; /* CSV, TSV: where text and label are, and how many a record has */
+    bytes  repaired;                        /* a JSONL line with replacement characters */
 };
 
 void text_window_clear(text_window *window) {
     window->data.size = 0;
+    window->label_data.size = 0;
     window->count = 0;
 }
 
@@ -41,12 +42,18 @@ void text_window_finish(text_window *window) {
         size_t to = i + 1 < window->count ? window->places[i + 1].offset : window->data.size;
         window->texts[i].data = window->data.data + from;
         window->texts[i].size = to - from;
+        from = window->places[i].label_offset;
+        to = i + 1 < window->count ? window->places[i + 1].label_offset : window->label_data.size;
+        window->labels[i].data = to > from ? window->label_data.data + from : "";
+        window->labels[i].size = to - from;
     }
 }
 
 void text_window_free(text_window *window) {
     bytes_free(&window->data);
+    bytes_free(&window->label_data);
     free(window->texts);
+    free(window->labels);
     free(window->places);
     memset(window, 0, sizeof *window);
 }
@@ -57,6 +64,9 @@ static int window_grow(text_window *window) {
     struct text_place *places;
     if (!list) return -1;
     window->texts = list;
+    list = realloc(window->labels, capacity * sizeof *list);
+    if (!list) return -1;
+    window->labels = list;
     places = realloc(window->places, capacity * sizeof *places);
     if (!places) return -1;
     window->places = places;
@@ -136,6 +146,16 @@ static texts_result check_first_bytes(const char *data, size_t size, texts_probl
     return TEXTS_FULL;
 }
 
+/* Lines hold no labels; where lines are but a guess, what the name says is more to the point. */
+static texts_result check_labels(const texts_options *options, texts_problem *problem) {
+    if (!options->label || (options->format != TEXTS_LINES && options->format != TEXTS_PROBABLY_LINES))
+        return TEXTS_FULL;
+    hint(problem,
+         "give CSV or TSV with the columns text and label, or JSON Lines; where the name does not say so, with "
+         "--input-format");
+    return fail(problem, 0, "is read as one text a line, which has no labels.");
+}
+
 texts *texts_open(const char *path, const texts_options *options, uint32_t input_number, texts_problem *problem) {
     texts *in = calloc(1, sizeof *in);
     problem->error[0] = problem->hint[0] = '\0';
@@ -148,7 +168,8 @@ texts *texts_open(const char *path, const texts_options *options, uint32_t input
     in->line = 1;
     if (in->options.max_bytes == 0) in->options.max_bytes = default_max_bytes;
     in->source = input_open(path, problem->error, sizeof problem->error);
-    if (!in->source || (options->format == TEXTS_PROBABLY_LINES && check_name(path, problem) != TEXTS_FULL)) {
+    if (!in->source || (options->format == TEXTS_PROBABLY_LINES && check_name(path, problem) != TEXTS_FULL) ||
+        check_labels(options, problem) != TEXTS_FULL) {
         texts_close(in);
         return NULL;
     }
@@ -281,23 +302,30 @@ static texts_result fail_utf8(const texts *in, const char *record, size_t from, 
                 (unsigned)(unsigned char)record[at]);
 }
 
-static texts_result add_text(texts *in, text_window *window, const char *text, size_t size, size_t replaced,
-                             texts_problem *problem) {
+/* Appends `text`, repaired where that is asked for; returns how many parts were replaced. */
+static size_t put_read(const texts *in, bytes *out, const ade_text *text) {
+    if (in->options.replace) return put_valid_utf8(out, text->data, text->size);
+    put_raw(out, text->data, text->size);
+    return 0;
+}
+
+static texts_result add_text(texts *in, text_window *window, const ade_text *text, const ade_text *label,
+                             size_t replaced, texts_problem *problem) {
     struct text_place *place;
-    size_t             offset = window->data.size;
+    size_t             offset = window->data.size, label_offset = window->label_data.size;
     if (window->count == window->capacity && window_grow(window) != 0)
         return fail(problem, in->line, ": out of memory.");
-    if (in->options.replace)
-        replaced += put_valid_utf8(&window->data, text, size);
-    else
-        put_raw(&window->data, text, size);
-    if (window->data.failed) {
-        window->data.failed = 0;
+    replaced += put_read(in, &window->data, text);
+    if (in->options.label) replaced += put_read(in, &window->label_data, label);
+    if (window->data.failed || window->label_data.failed) {
+        window->data.failed = window->label_data.failed = 0;
         window->data.size = offset;
-        return fail(problem, in->line, ": out of memory for a text of %llu bytes.", (unsigned long long)size);
+        window->label_data.size = label_offset;
+        return fail(problem, in->line, ": out of memory for a text of %llu bytes.", (unsigned long long)text->size);
     }
     place = &window->places[window->count++];
     place->offset = offset;
+    place->label_offset = label_offset;
     place->line = in->line;
     place->input = in->input_number;
     place->replaced = replaced > UINT32_MAX ? UINT32_MAX : (uint32_t)replaced;
@@ -305,11 +333,12 @@ static texts_result add_text(texts *in, text_window *window, const char *text, s
 }
 
 static texts_result take_line(texts *in, text_window *window, const char *record, size_t size, texts_problem *problem) {
+    ade_text text = {record, size};
     if (in->line == 1 && in->options.format == TEXTS_PROBABLY_LINES &&
         check_first_bytes(record, size, problem) != TEXTS_FULL)
         return TEXTS_ERROR;
     if (!in->options.replace && utf8_valid_prefix(record, size) != size) return fail_utf8(in, record, 0, size, problem);
-    return add_text(in, window, record, size, 0, problem);
+    return add_text(in, window, &text, NULL, 0, problem);
 }
 
 /* One field of a record as it is stored: [from, to) with its quotes. */
@@ -385,21 +414,30 @@ static texts_result fail_field(const texts *in, const char *record, size_t at, t
                 (unsigned long long)(at - line_start + 1));
 }
 
-/* The header line: finds the column. */
+static int is_named(const char *name, const char *data, size_t size) {
+    return name && size == strlen(name) && memcmp(data, name, size) == 0;
+}
+
+/* The header line: finds the columns. */
 static texts_result take_header(texts *in, char *record, size_t size, texts_problem *problem) {
-    char   names[600] = "";
-    size_t used = 0, next = 0, found = 0;
-    char   other = in->options.format == TEXTS_CSV ? '\t' : ',';
-    int    separated = memchr(record, ';', size) || memchr(record, other, size); /* by something else */
+    const char *missing = in->options.field;
+    char        names[600] = "";
+    size_t      used = 0, next = 0, found = 0, labels_found = 0;
+    char        other = in->options.format == TEXTS_CSV ? '\t' : ',';
+    int         separated = memchr(record, ';', size) || memchr(record, other, size); /* by something else */
     for (size_t from = 0; from <= size; from = next) {
         field  where;
         size_t length;
         if (read_field(in->options.format, record, size, from, &where, &next) != 0)
             return fail_field(in, record, where.to, problem);
         length = undo_field(in->options.format, record, &where);
-        if (length == strlen(in->options.field) && memcmp(record + where.from, in->options.field, length) == 0) {
+        if (is_named(in->options.field, record + where.from, length)) {
             in->column = in->n_columns;
             found++;
+        }
+        if (is_named(in->options.label, record + where.from, length)) {
+            in->label_column = in->n_columns;
+            labels_found++;
         }
         in->n_columns++;
         if (used + 8 < sizeof names) {
@@ -412,25 +450,33 @@ static texts_result take_header(texts *in, char *record, size_t size, texts_prob
             }
         }
     }
+    if (found == 1 && in->options.label) {
+        missing = in->options.label;
+        found = labels_found;
+    }
     if (found == 1) return TEXTS_FULL;
     if (in->n_columns == 1 && separated)
         hint(problem, "fields are separated by commas in CSV, and by tabs in TSV");
+    else if (missing == in->options.label)
+        hint(problem, "choose one with --label-field NAME");
     else
         hint(problem,
              "choose one with --text-field NAME; a file without a header line is read with --input-format lines");
-    if (found > 1) return fail(problem, in->line, ": the column '%s' is there %zu times.", in->options.field, found);
-    return fail(problem, in->line, ": there is no column '%s'; the columns are: %s.", in->options.field, names);
+    if (found > 1) return fail(problem, in->line, ": the column '%s' is there %zu times.", missing, found);
+    return fail(problem, in->line, ": there is no column '%s'; the columns are: %s.", missing, names);
 }
 
 static texts_result take_row(texts *in, text_window *window, char *record, size_t size, texts_problem *problem) {
-    size_t next = 0, count = 0;
-    field  text = {0, 0, 0};
+    size_t   next = 0, count = 0;
+    field    text = {0, 0, 0}, label = {0, 0, 0};
+    ade_text text_read, label_read = {"", 0};
     if (size == 0 && in->n_columns > 1) return TEXTS_FULL; /* a blank line is no record where a record has commas */
     for (size_t from = 0; from <= size; from = next, count++) {
         field where;
         if (read_field(in->options.format, record, size, from, &where, &next) != 0)
             return fail_field(in, record, where.to, problem);
         if (count == in->column) text = where;
+        if (count == in->label_column) label = where;
     }
     if (count != in->n_columns) {
         hint(problem, in->options.format == TEXTS_CSV ? "a text with commas must stand in quotes"
@@ -440,8 +486,52 @@ static texts_result take_row(texts *in, text_window *window, char *record, size_
     }
     if (!in->options.replace && utf8_valid_prefix(record + text.from, text.to - text.from) != text.to - text.from)
         return fail_utf8(in, record, text.from, text.to, problem);
-    size = undo_field(in->options.format, record, &text);
-    return add_text(in, window, record + text.from, size, 0, problem);
+    if (in->options.label && !in->options.replace &&
+        utf8_valid_prefix(record + label.from, label.to - label.from) != label.to - label.from)
+        return fail_utf8(in, record, label.from, label.to, problem);
+    text_read.data = record + text.from;
+    text_read.size = undo_field(in->options.format, record, &text);
+    if (in->options.label && in->label_column == in->column) {
+        label_read = text_read; /* undone in place already */
+    } else if (in->options.label) {
+        label_read.data = record + label.from;
+        label_read.size = undo_field(in->options.format, record, &label);
+    }
+    return add_text(in, window, &text_read, &label_read, 0, problem);
+}
+
+/* A record that lacks the field `wanted`, which `option` names. */
+static texts_result fail_no_member(const texts *in, json_t *object, const char *wanted, const char *option,
+                                   texts_problem *problem) {
+    char        names[600] = "";
+    size_t      used = 0;
+    const char *name;
+    json_t     *unused;
+    json_object_foreach(object, name, unused) {
+        if (used + 70 > sizeof names) break;
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%.60s", used ? ", " : "", name);
+    }
+    snprintf(problem->hint, sizeof problem->hint, "choose the field with %s NAME", option);
+    return fail(problem, in->line, ": there is no field '%s'; the fields are: %s.", wanted, used ? names : "none");
+}
+
+/* The label of a record: a string, or a number as it is written. *written is to be freed. */
+static texts_result take_json_label(const texts *in, json_t *object, ade_text *label, char **written,
+                                    texts_problem *problem) {
+    json_t *value = json_object_get(object, in->options.label);
+    if (!value) return fail_no_member(in, object, in->options.label, "--label-field", problem);
+    if (json_is_string(value)) {
+        label->data = json_string_value(value);
+        label->size = json_string_length(value);
+        return TEXTS_FULL;
+    }
+    if (!json_is_number(value))
+        return fail(problem, in->line, ": the field '%s' is neither a string nor a number.", in->options.label);
+    *written = json_dumps(value, JSON_ENCODE_ANY);
+    if (!*written) return fail(problem, in->line, ": out of memory.");
+    label->data = *written;
+    label->size = strlen(*written);
+    return TEXTS_FULL;
 }
 
 static texts_result take_json(texts *in, text_window *window, const char *record, size_t size, texts_problem *problem) {
@@ -468,21 +558,15 @@ static texts_result take_json(texts *in, text_window *window, const char *record
         hint(problem, "each line must hold one object, such as {\"text\": \"Rash after amoxicillin.\"}");
         result = fail(problem, in->line, ": is JSON, but not an object.");
     } else if (!value) {
-        char        names[600] = "";
-        size_t      used = 0;
-        const char *name;
-        json_t     *unused;
-        json_object_foreach(object, name, unused) {
-            if (used + 70 > sizeof names) break;
-            used += (size_t)snprintf(names + used, sizeof names - used, "%s%.60s", used ? ", " : "", name);
-        }
-        hint(problem, "choose the field with --text-field NAME");
-        result = fail(problem, in->line, ": there is no field '%s'; the fields are: %s.", in->options.field,
-                      used ? names : "none");
+        result = fail_no_member(in, object, in->options.field, "--text-field", problem);
     } else if (!json_is_string(value)) {
         result = fail(problem, in->line, ": the field '%s' is not a string.", in->options.field);
     } else {
-        result = add_text(in, window, json_string_value(value), json_string_length(value), replaced, problem);
+        ade_text text = {json_string_value(value), json_string_length(value)}, label = {"", 0};
+        char    *written = NULL;
+        result = in->options.label ? take_json_label(in, object, &label, &written, problem) : TEXTS_FULL;
+        if (result == TEXTS_FULL) result = add_text(in, window, &text, &label, replaced, problem);
+        free(written);
     }
     json_decref(object);
     return result;

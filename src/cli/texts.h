@@ -18,6 +18,7 @@ typedef enum texts_format {
 typedef struct texts_options {
     texts_format format;
     const char  *field;     /* column or field; not used for lines */
+    const char  *label;     /* column or field of the label; NULL = labels are not read. Lines have none */
     int          replace;   /* 1: invalid UTF-8 is replaced and counted, else it is an error */
     size_t       max_bytes; /* of one line or record; 0 = 1 GiB */
 } texts_options;
@@ -25,9 +26,12 @@ typedef struct texts_options {
 /* The texts of a window and where each came from. Zero it before its first use; free it at the end. */
 typedef struct text_window {
     bytes     data;
-    ade_text *texts; /* valid after text_window_finish */
+    ade_text *texts;  /* valid after text_window_finish */
+    ade_text *labels; /* the same, where labels are read: what stands there, a JSON number as it is written */
+    bytes     label_data;
     struct text_place {
         size_t   offset;   /* of the text in data */
+        size_t   label_offset; /* of the label in label_data */
         uint64_t line;     /* from 1, where its record begins */
         uint32_t input;    /* the caller's number for the file */
         uint32_t replaced; /* invalid UTF-8 parts replaced in it */

@@ -34,6 +34,7 @@ typedef struct ade_chunk_record {
     bool              without_abstract, without_text;
     uint8_t           novelty; /* ade_novelty; set by the classifier */
     bool              applies; /* deleted: false when something newer is known; set by the classifier */
+    uint32_t          n_prefiltered; /* sentences; set by the classifier */
     uint64_t          hash;
     uint32_t          first_part, n_parts, first_sentence, n_sentences;
 } ade_chunk_record;

@@ -6,6 +6,7 @@
 #define ADE_CLASSIFIER_H
 
 #include "adesieve.h"
+#include "baseline.h"
 #include "chunk.h"
 #include "inputs.h"
 #include "known.h"
@@ -36,6 +37,8 @@ typedef struct ade_classifier_options {
     ade_reader       *reader;
     ade_known        *known;
     const ade_inputs *inputs;
+    const ade_model  *prefilter;    /* a baseline, which sees each sentence before the session does; NULL = none */
+    double            prefilter_threshold; /* a sentence of a lower score goes no further */
     size_t            window_texts; /* a window takes no further chunk once it has as many */
     uint64_t          limit;        /* records; 0 = none */
     bool              whole_files;  /* the limit takes effect at the end of a file */

@@ -79,7 +79,10 @@ static void show_done_file(ade_screen *s, size_t file) {
 
 static bool give_file_row(ade_screen *s, size_t file, ade_screen_row *row) {
     if (!s->options.file_rows) return false;
-    *row = (ade_screen_row){.struct_size = row->struct_size, .part = ADE_PART_FILE, .source = input(s, file)->name};
+    *row = (ade_screen_row){.struct_size = row->struct_size,
+                            .part = ADE_PART_FILE,
+                            .source = input(s, file)->name,
+                            .calibrated = -1};
     return true;
 }
 
@@ -195,13 +198,16 @@ static ade_screen_row sentence_row(const ade_screen *s, const ade_chunk *chunk, 
                                      .start_char = from->start_char,
                                      .end_char = from->end_char,
                                      .source = input(s, chunk->file)->name,
-                                     .record = &record->shown};
+                                     .record = &record->shown,
+                                     .calibrated = -1};
     if (from->slot == ADE_NO_SLOT || !s->session) return row;
     const size_t values = from->slot * (size_t)s->n_labels;
     row.result = s->window->window.results[from->slot];
     row.hit = (double)row.result.score >= s->threshold;
     row.logits = s->window->window.logits + values;
     row.probabilities = s->window->window.probabilities + values;
+    if (s->model->calibration)
+        row.calibrated = ade__calibrate_one(s->model->calibration, row.logits, s->options.prevalence);
     return row;
 }
 
@@ -211,6 +217,7 @@ static void count_record(ade_screen *s, const ade_chunk_record *record) {
     stats->sentences += record->n_sentences;
     stats->screened += record->shown.n_screened;
     stats->skipped += record->n_sentences - record->shown.n_screened;
+    stats->prefiltered += record->n_prefiltered;
     switch ((ade_novelty)record->novelty) {
     case ADE_NOVELTY_NEW: stats->new_citations++; break;
     case ADE_NOVELTY_REVISED: stats->revised++; break;
@@ -301,7 +308,8 @@ static ade_status enter_deleted(ade_screen *s, const ade_chunk *chunk, const ade
     const ade_screen_row deleted = {.part = ADE_PART_DELETED,
                                     .pmid = record->shown.pmid,
                                     .version = record->shown.version,
-                                    .source = input(s, chunk->file)->name};
+                                    .source = input(s, chunk->file)->name,
+                                    .calibrated = -1};
     give(s, chunk, &deleted, row);
     *given = true;
     return ADE_OK;
@@ -329,7 +337,8 @@ static void give_document(ade_screen *s, const ade_chunk *chunk, const ade_chunk
                                .version = record->shown.version,
                                .sentence = -1,
                                .source = input(s, chunk->file)->name,
-                               .record = &record->shown};
+                               .record = &record->shown,
+                               .calibrated = -1};
     if (best >= 0) document = sentence_row(s, chunk, record, part_of(chunk, record, (size_t)best), (size_t)best);
     give(s, chunk, &document, row);
     *given = true;

@@ -360,6 +360,7 @@ static ade_status read_hit(ade_export *e, const ade_export_document *d, labelled
     ade_screen_row *r = &hit->row;
     *r = (ade_screen_row){.struct_size = sizeof *r, .pmid = d->record->pmid, .version = d->record->version, .hit = 1};
     r->source = d->source;
+    r->calibrated = -1;
     r->sentence = int_of(e, row, 0);
     r->part = part_of(e, row, 1);
     r->section_index = int_of(e, row, 2);

@@ -47,6 +47,7 @@ static const char *precision_name(int precision) {
     case ADE_PRECISION_F32: return "f32";
     case ADE_PRECISION_BF16: return "bf16";
     case ADE_PRECISION_F16: return "f16";
+    case ADE_PRECISION_F64: return "f64";
     default: return "none";
     }
 }
@@ -68,13 +69,15 @@ static void put_number(char text[40], double value) {
 }
 
 static ade_status open_store(ade_screen *s, const ade_session_options *session) {
-    char             hash[65] = "", threshold[40], length[16], threads[16];
+    char             hash[65] = "", prefilter[65] = "", threshold[40], least[40], length[16], threads[16];
     ade_session_info info = ADE_SESSION_INFO_INIT;
     if (s->session) {
         ADE_TRY(ade__model_hash(s->model, hash));
         ADE_TRY(ade__session_get_info(s->session, &info));
     }
+    if (s->options.prefilter) ADE_TRY(ade__model_hash(s->options.prefilter, prefilter));
     put_number(threshold, s->threshold);
+    put_number(least, s->options.prefilter_threshold);
     (void)snprintf(length, sizeof length, "%d", (int)info.max_length);
     (void)snprintf(threads, sizeof threads, "%d", (int)info.threads);
     static const char *const others[] = {"none", "english", "all"};
@@ -89,14 +92,17 @@ static ade_status open_store(ade_screen *s, const ade_session_options *session) 
          {"special tokens", session->split_special_tokens ? "split" : "kept"},
          {"texts", s->options.no_store_text ? "not kept" : "kept"},
          {"text rules", TEXT_RULES},
+         {"prefilter", prefilter}, /* these two are there only if there is one, and last */
+         {"prefilter threshold", least},
     };
+    const size_t n_settings = sizeof settings / sizeof *settings - (s->options.prefilter ? 0 : 2);
     const ade_state_setting facts[] = {
         {"version", ADE_VERSION_TEXT}, {"model name", s->session ? s->model->name : ""},
         {"device", info.device_name}, {"instruction set", info.instruction_set},
         {"threads", threads},
     };
     const ade_state_options options = {.settings = settings,
-                                       .n_settings = s->options.dry_run ? 0 : sizeof settings / sizeof *settings,
+                                       .n_settings = s->options.dry_run ? 0 : n_settings,
                                        .facts = facts,
                                        .n_facts = sizeof facts / sizeof *facts,
                                        .read_only = s->options.dry_run != 0};
@@ -112,6 +118,18 @@ static ade_status check_options(const ade_model *model, const ade_screen_options
     if (options->other_abstracts < ADE_OTHER_ABSTRACTS_NONE || options->other_abstracts > ADE_OTHER_ABSTRACTS_ALL)
         return ade__fail(ADE_INVALID_ARGUMENT, "other_abstracts is %d, none of ade_other_abstracts' values",
                          (int)options->other_abstracts);
+    ADE_TRY(ade__prevalence_check(options->prevalence));
+    if (options->prevalence != 0 && model && !model->calibration)
+        return ade__fail(ADE_UNSUPPORTED,
+                         "%s: a prevalence is for a model with a calibration, and this one has none; make it with "
+                         "adesieve calibrate, or leave the prevalence out",
+                         model->folder);
+    if (options->prefilter && !options->prefilter->baseline)
+        return ade__fail(ADE_UNSUPPORTED, "%s is no baseline, and only a baseline can be a prefilter; give the folder of "
+                                          "one, such as models/tfidf-logreg",
+                         options->prefilter->folder);
+    if (options->prefilter && !isfinite((float)options->prefilter_threshold))
+        return ade__fail(ADE_INVALID_ARGUMENT, "the threshold of the prefilter is no number that a score can reach");
     if (!model && !options->dry_run)
         return ade__fail(ADE_INVALID_ARGUMENT, "a screening run without a model is possible as a dry run only");
     return ADE_OK;
@@ -141,6 +159,9 @@ ade_status ade__screen_open(ade_model *model, const ade_screen_options *options,
     s->owner = getpid();
     s->model = model;
     s->options = *options;
+    if (s->options.dry_run) s->options.prefilter = NULL;
+    if (s->options.prefilter) ade__model_retain(s->options.prefilter);
+    s->options.prefilter_threshold = (double)(float)options->prefilter_threshold; /* as the one below */
     s->threshold = options->threshold < 0 ? 0.5 : (double)(float)options->threshold; /* a score, copied, reaches itself */
     s->progress = session.progress;
     s->progress_user = session.progress_user;
@@ -198,14 +219,15 @@ static ade_status find_done_files(ade_screen *s) {
     return ADE_OK;
 }
 
-static bool is_on_cpu(const ade_screen *s) {
+/* Slower than reading: on a GPU it is not, nor is a baseline. */
+static bool is_slow(const ade_screen *s) {
     ade_session_info info = ADE_SESSION_INFO_INIT;
-    return s->session && (ade__session_get_info(s->session, &info) || info.device == ADE_DEVICE_CPU);
+    return s->session && !s->model->baseline && (ade__session_get_info(s->session, &info) || info.device == ADE_DEVICE_CPU);
 }
 
 static int reader_threads(const ade_screen *s) {
     int n = s->threads < MOST_READERS ? s->threads : MOST_READERS;
-    if (is_on_cpu(s) && n > CPU_READERS) n = CPU_READERS;
+    if (is_slow(s) && n > CPU_READERS) n = CPU_READERS;
     if (s->options.limit || !s->inputs.n) n = 1; /* what lies behind the limit need not be read */
     return (size_t)n < s->inputs.n ? n : s->inputs.n ? (int)s->inputs.n : 1;
 }
@@ -223,14 +245,16 @@ static ade_status start(ade_screen *s) {
         .check_md5 = !s->options.no_md5,
         .parts_stand = !s->drop_failed,
         .threads = reader_threads(s),
-        .budget = is_on_cpu(s) ? CPU_BUDGET : BUDGET};
+        .budget = is_slow(s) ? CPU_BUDGET : BUDGET};
     ADE_TRY(ade__reader_start(&reading, &s->reader));
     const ade_classifier_options classifying = {.session = s->session,
                                                 .n_labels = (size_t)s->n_labels,
                                                 .reader = s->reader,
                                                 .known = s->known,
                                                 .inputs = &s->inputs,
-                                                .window_texts = is_on_cpu(s) ? CPU_WINDOW : GPU_WINDOW,
+                                                .prefilter = s->options.prefilter,
+                                                .prefilter_threshold = s->options.prefilter_threshold,
+                                                .window_texts = is_slow(s) ? CPU_WINDOW : GPU_WINDOW,
                                                 .limit = s->options.limit,
                                                 .whole_files = s->state != NULL,
                                                 .drop_failed = s->drop_failed};
@@ -299,6 +323,7 @@ void ade__screen_close(ade_screen *s) {
     if (s->owner == getpid()) ade__known_free(s->known); /* else a thread may have been changing it at the fork */
     ade__state_close(s->state);
     ade__session_close(s->session);
+    ade__model_release(s->options.prefilter);
     ade__outcomes_free(&s->outcomes);
     for (size_t i = 0; i < s->n_pending; i++) ade__outcomes_free(&s->pending[i].outcomes);
     ade__free(s->pending);

@@ -28,7 +28,8 @@ struct ade_screen {
     ade_session       *session; /* NULL in a dry run */
     int32_t            n_labels;
     bool               regression;
-    ade_screen_options options; /* pointers in it are not kept, but for the parts callback */
+    ade_screen_options options; /* pointers in it are not kept, but for the parts callback and the prefilter, which is
+                                   held unless it is NULL */
     double             threshold;
     ade_progress_fn    progress;
     void              *progress_user;

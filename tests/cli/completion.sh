@@ -13,3 +13,7 @@ complete_line adesieve classify --for
 complete_line adesieve classify --format ''
 complete_line adesieve info --format ''
 complete_line adesieve screen --thr
+complete_line adesieve e
+complete_line adesieve evaluate --format ''
+complete_line adesieve evaluate --se
+complete_line adesieve calibrate --method ''

@@ -4,7 +4,7 @@
 adesieve --help >a
 adesieve -h | cmp - a
 adesieve help | cmp - a
-for command in screen classify tokenize export info; do
+for command in screen classify evaluate calibrate tokenize export info; do
     grep -q "^  $command " a
     adesieve "$command" --help >b
     adesieve "$command" -qh not-read | cmp - b
@@ -12,7 +12,7 @@ for command in screen classify tokenize export info; do
     grep -q '^exit status:' b
     adesieve "$command" --version
 done
-grep -Eq '^  (spans|evaluate|calibrate) ' a && echo "offers what is not there"
+grep -q '^  spans ' a && echo "offers what is not there"
 adesieve --version
 # Where a GPU comes in, and in which order files are read.
 adesieve classify --help | tr -s ' \n' ' ' >flat
@@ -20,3 +20,7 @@ grep -q 'an NVIDIA GPU if one can be used (adesieve info says why not), else the
 grep -q 'A GPU computes in f16 alone, a CPU in the other two' flat
 adesieve screen --help | tr -s ' \n' ' ' | grep -q 'order of year and number in their names (pubmed26n1334: 26, 1334).*not searched recursively'
 adesieve screen --help | tr -s ' \n' ' ' | grep -q 'what the name of --output says'
+# Labels come in by the commands that measure, and by no other.
+adesieve evaluate --help | grep -q -e --label-field
+adesieve classify --help | grep -e --label-field && echo "classify reads labels"
+adesieve calibrate --help | tr -s ' \n' ' ' | grep -q 'The weights are not touched'

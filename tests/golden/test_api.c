@@ -226,7 +226,7 @@ static void test_option_ranges(void **state) {
 #define M(member) offsetof(ade_session_options, member)
         {M(max_length), 2, 0},    {M(max_length), 1, 0},        {M(max_length), -1, 0},  {M(max_length), 513, 0},
         {M(max_length), 3, 1},    {M(max_length), 512, 1},      {M(max_length), 0, 1},   {M(threads), -1, 0},
-        {M(threads), 100000, 0},  {M(token_budget), -1, 0},     {M(precision), -1, 0},   {M(precision), 4, 0},
+        {M(threads), 100000, 0},  {M(token_budget), -1, 0},     {M(precision), -1, 0},   {M(precision), 5, 0},
         {M(invalid_utf8), 2, 0},  {M(invalid_utf8), -1, 0},     {M(device), -1, 0},      {M(device), 4, 0},
         {M(token_budget), INT32_MAX, 0}, {M(threads), INT32_MIN, 0}, {M(max_length), INT32_MAX, 0},
         {M(token_budget), 1, 1},

@@ -59,6 +59,11 @@ ade_status ade__model_hash(ade_model *model, char digest[65]) {
     return ADE_OK;
 }
 
+/* A prefilter is held; these are the calls, not the models. */
+static int held_models;
+void       ade__model_retain(ade_model *model) { held_models += model != NULL; }
+void       ade__model_release(ade_model *model) { held_models -= model != NULL; }
+
 static float score_of(ade_text text) {
     uint32_t hash = 2166136261u;
     for (size_t i = 0; i < text.size; i++) hash = (hash ^ (unsigned char)text.data[i]) * 16777619u;

@@ -77,6 +77,9 @@ static void the_whole_table(void **state) {
             case OPTION_TEXT: snprintf(value, sizeof value, "=given"); break;
             case OPTION_CHOICE: snprintf(value, sizeof value, "=%s", strrchr(option->value, '|') + 1); break;
             case OPTION_DEVICE: snprintf(value, sizeof value, "=cuda:7"); break;
+            case OPTION_MODELS: snprintf(value, sizeof value, "=given"); break;
+            case OPTION_THRESHOLD: snprintf(value, sizeof value, "=precision=0.25"); break;
+            case OPTION_SHARE:
             case OPTION_NUMBER: snprintf(value, sizeof value, "=0.25"); break;
             case OPTION_INTEGER:
             case OPTION_COUNT: snprintf(value, sizeof value, "=17"); break;
@@ -85,7 +88,10 @@ static void the_whole_table(void **state) {
             assert_int_equal(options_parse((command_id)command, 0, NULL, &before, &problem), 0);
             assert_int_equal(parse((command_id)command, 1, list), 0);
             assert_memory_not_equal((char *)&got + option->offset, (char *)&before + option->offset,
-                                    option->type == OPTION_NUMBER ? sizeof(double) : sizeof(int));
+                                    option->type == OPTION_NUMBER || option->type == OPTION_SHARE ||
+                                            option->type == OPTION_THRESHOLD
+                                        ? sizeof(double)
+                                        : sizeof(int));
             options_free(&got);
             options_free(&before);
         }
@@ -108,12 +114,89 @@ static void numbers_are_read_strictly(void **state) {
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         EXPECT_ERROR("needs a whole number from 1 to 4096", COMMAND_CLASSIFY, "--threads", bad[i]);
     for (size_t i = 0; i < sizeof bad_scores / sizeof bad_scores[0]; i++)
-        EXPECT_ERROR("needs a number of at least 0", COMMAND_SCREEN, "--threshold", bad_scores[i]);
+        EXPECT_ERROR("needs a score of at least 0", COMMAND_SCREEN, "--threshold", bad_scores[i]);
+    for (size_t i = 0; i < sizeof bad_scores / sizeof bad_scores[0]; i++)
+        EXPECT_ERROR("needs a number of at least 0", COMMAND_EXPORT, "--threshold", bad_scores[i]);
     EXPECT_ERROR("from 3 to", COMMAND_CLASSIFY, "--max-length", "2");
     EXPECT_ERROR("at least 1", COMMAND_SCREEN, "--limit=0");
     EXPECT_OK(COMMAND_SCREEN, "--threshold", "1e-3", "--limit", "18446744073709551615");
     assert_true(got.threshold == 0.001 && got.limit == UINT64_MAX);
     options_free(&got);
+}
+
+/* A score, or what it shall reach. */
+static void thresholds(void **state) {
+    static const char *const bad[] = {"recall=0",    "recall=1.01", "recall=",    "precision=-0.1",
+                                      "precision=x", "review= 0.1", "review=nan", "recall=0.9%"};
+    static const char *const no_targets[] = {"Recall=0.9", "recall", "f1=0.9", "recall 0.9", "=0.9"};
+    (void)state;
+    EXPECT_OK(COMMAND_SCREEN, "--threshold", "recall=0.95");
+    assert_true(got.threshold == 0.95 && got.threshold_target == ADE_TARGET_RECALL);
+    options_free(&got);
+    EXPECT_OK(COMMAND_CLASSIFY, "--threshold=precision=0.9", "--prevalence=0.02", "--calibrated");
+    assert_true(got.threshold == 0.9 && got.threshold_target == ADE_TARGET_PRECISION && got.prevalence == 0.02);
+    assert_int_equal(got.calibrated, 1);
+    options_free(&got);
+    EXPECT_OK(COMMAND_EVALUATE, "-treview=1");
+    assert_true(got.threshold == 1 && got.threshold_target == ADE_TARGET_REVIEW);
+    options_free(&got);
+    EXPECT_OK(COMMAND_EVALUATE, "-t", "recall=0.9", "-t", "0.25"); /* the last one counts */
+    assert_true(got.threshold == 0.25 && got.threshold_target == ADE_TARGET_SCORE);
+    options_free(&got);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        EXPECT_ERROR("needs a number above 0 and at most 1", COMMAND_EVALUATE, "--threshold", bad[i]);
+    for (size_t i = 0; i < sizeof no_targets / sizeof no_targets[0]; i++)
+        EXPECT_ERROR("recall=R, precision=P or review=S", COMMAND_EVALUATE, "--threshold", no_targets[i]);
+    EXPECT_ERROR("above 0 and below 1", COMMAND_SCREEN, "--prevalence=0");
+    EXPECT_ERROR("above 0 and below 1", COMMAND_SCREEN, "--prevalence=1");
+    EXPECT_ERROR("above 0 and below 1", COMMAND_SCREEN, "--prefilter-recall=1");
+    EXPECT_ERROR("needs a number of at least 0", COMMAND_EXPORT, "--threshold", "recall=0.9");
+}
+
+static void several_models(void **state) {
+    static const char *const too_many[] = {"-m1", "-m2",  "-m3",  "-m4",  "-m5",  "-m6",  "-m7",  "-m8",
+                                           "-m9", "-m10", "-m11", "-m12", "-m13", "-m14", "-m15", "-m16"};
+    (void)state;
+    EXPECT_OK(COMMAND_EVALUATE, "-m", "a", "--model=b", "-mc", "x.csv");
+    assert_int_equal(got.n_models, 3);
+    assert_string_equal(got.models[0], "a");
+    assert_string_equal(got.models[1], "b");
+    assert_string_equal(got.models[2], "c");
+    assert_string_equal(got.model, "a");
+    options_free(&got);
+    assert_int_equal(parse(COMMAND_EVALUATE, 16, too_many), 0);
+    assert_int_equal(got.n_models, MOST_MODELS);
+    options_free(&got);
+    EXPECT_OK(COMMAND_CLASSIFY, "-m", "a", "-m", "b"); /* elsewhere the last one counts */
+    assert_string_equal(got.model, "b");
+    assert_int_equal(got.n_models, 0);
+    options_free(&got);
+    EXPECT_ERROR("not empty", COMMAND_EVALUATE, "-m", "");
+}
+
+static void labelled_commands(void **state) {
+    (void)state;
+    EXPECT_OK(COMMAND_EVALUATE, "a.csv");
+    assert_string_equal(got.label_field, "label");
+    assert_int_equal(got.bootstrap, -1);
+    assert_int_equal(got.seed, 42);
+    assert_int_equal(got.format, REPORT_TEXT);
+    options_free(&got);
+    EXPECT_OK(COMMAND_EVALUATE, "--bootstrap=0", "-fmarkdown", "-o", "x.csv", "--seed=1", "a.csv");
+    assert_int_equal(got.bootstrap, 0);
+    assert_int_equal(got.format, REPORT_MARKDOWN);
+    assert_int_equal(got.seed, 1);
+    options_free(&got);
+    EXPECT_OK(COMMAND_CALIBRATE, "--method", "isotonic", "--folds=5", "--data", "val", "--seen=t.csv", "a.csv");
+    assert_int_equal(got.method, ADE_CALIBRATION_ISOTONIC);
+    assert_int_equal(got.folds, 5);
+    assert_string_equal(got.data, "val");
+    options_free(&got);
+    EXPECT_ERROR("from 0 to 1000000", COMMAND_EVALUATE, "--bootstrap=1000001");
+    EXPECT_ERROR("from 2 to 100", COMMAND_CALIBRATE, "--folds=1");
+    EXPECT_ERROR("takes auto|temperature|platt|isotonic, not 'beta'", COMMAND_CALIBRATE, "--method=beta");
+    EXPECT_ERROR("takes text|json|markdown, not 'html'", COMMAND_EVALUATE, "-f", "html");
+    EXPECT_ERROR("'calibrate' has no option '--errors'", COMMAND_CALIBRATE, "--errors=x");
 }
 
 static void mistakes(void **state) {
@@ -199,9 +282,10 @@ static void help_is_complete(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values_in_all_spellings),   cmocka_unit_test(defaults), cmocka_unit_test(the_whole_table),
-        cmocka_unit_test(numbers_are_read_strictly), cmocka_unit_test(mistakes), cmocka_unit_test(commands),
-        cmocka_unit_test(help_is_complete),
+        cmocka_unit_test(values_in_all_spellings),   cmocka_unit_test(defaults),   cmocka_unit_test(the_whole_table),
+        cmocka_unit_test(numbers_are_read_strictly), cmocka_unit_test(mistakes),   cmocka_unit_test(commands),
+        cmocka_unit_test(help_is_complete),          cmocka_unit_test(thresholds), cmocka_unit_test(several_models),
+        cmocka_unit_test(labelled_commands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

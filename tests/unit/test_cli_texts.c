@@ -63,14 +63,57 @@ static const char *read_all(const char *file, texts_options options, size_t step
 
 #define EXPECT_TEXTS(format_, data, joined_)                                                                           \
     do {                                                                                                               \
-        texts_options o_ = {format_, "text", 0, 0};                                                                    \
+        texts_options o_ = {format_, "text", NULL, 0, 0};                                                              \
         for (size_t step_ = 1; step_ < 5; step_++)                                                                     \
             assert_string_equal(read_all(write_bytes("f", data, sizeof data - 1), o_, step_, TEXTS_END), joined_);     \
     } while (0)
 
+/* The labels behind the texts: "text=label|". */
+static const char *read_labelled(texts_format format, int replace, const char *data, size_t size,
+                                 texts_result expected) {
+    static char   joined[4096];
+    texts_options options = {format, "text", "label", replace, 0};
+    const char   *file = write_bytes("f", data, size);
+    char          steps[5][4096];
+    for (size_t step = 1; step < 5; step++) { /* windows of so many texts */
+        texts_result result;
+        size_t       at = 0;
+        texts       *in = texts_open(file, &options, 0, &problem);
+        if (!in) {
+            assert_int_equal(expected, TEXTS_ERROR);
+            return "";
+        }
+        do {
+            result = texts_fill(in, &window, step, 1 << 20, &problem);
+            text_window_finish(&window);
+            for (size_t i = 0; i < window.count; i++)
+                at +=
+                    (size_t)snprintf(steps[step] + at, sizeof steps[step] - at, "%.*s=%.*s|", (int)window.texts[i].size,
+                                     window.texts[i].data, (int)window.labels[i].size, window.labels[i].data);
+            text_window_clear(&window);
+        } while (result == TEXTS_FULL);
+        if (result != expected) fail_msg("result %d: %s", result, problem.error);
+        steps[step][at] = '\0';
+        if (step > 1) assert_string_equal(steps[step], steps[1]);
+        texts_close(in);
+    }
+    strcpy(joined, steps[1]);
+    return joined;
+}
+
+#define EXPECT_LABELS(format_, data, joined_)                                                                          \
+    assert_string_equal(read_labelled(format_, 0, data, sizeof data - 1, TEXTS_END), joined_)
+
+#define EXPECT_NO_LABELS(format_, data, before, error_, hint_)                                                         \
+    do {                                                                                                               \
+        assert_string_equal(read_labelled(format_, 0, data, sizeof data - 1, TEXTS_ERROR), before);                    \
+        if (!strstr(problem.error, error_) || !strstr(problem.hint, hint_))                                            \
+            fail_msg("%s (%s)", problem.error, problem.hint);                                                          \
+    } while (0)
+
 #define EXPECT_PROBLEM(format_, data, before, error_)                                                                  \
     do {                                                                                                               \
-        texts_options o_ = {format_, "text", 0, 0};                                                                    \
+        texts_options o_ = {format_, "text", NULL, 0, 0};                                                              \
         assert_string_equal(read_all(write_bytes("f", data, sizeof data - 1), o_, 100, TEXTS_ERROR), before);          \
         if (!strstr(problem.error, error_)) fail_msg("%s", problem.error);                                             \
     } while (0)
@@ -94,7 +137,7 @@ static void lines(void **state) {
 }
 
 static void nul_bytes_are_characters(void **state) {
-    texts_options options = {TEXTS_LINES, "text", 0, 0};
+    texts_options options = {TEXTS_LINES, "text", NULL, 0, 0};
     texts        *in = texts_open(write_bytes("f", "a\0b\nc", 5), &options, 7, &problem);
     (void)state;
     assert_int_equal(texts_fill(in, &window, 10, 100, &problem), TEXTS_END);
@@ -150,7 +193,7 @@ static void jsonl(void **state) {
 }
 
 static void invalid_utf8(void **state) {
-    texts_options options = {TEXTS_LINES, "text", 1, 0};
+    texts_options options = {TEXTS_LINES, "text", NULL, 1, 0};
     (void)state;
     EXPECT_PROBLEM(TEXTS_LINES, "good\nb\xe2\x82 d\n", "good|", "line 2, byte 2: is not UTF-8 (0xe2)");
     assert_non_null(strstr(problem.hint, "--invalid-utf8 replace"));
@@ -174,14 +217,14 @@ static void long_texts_are_refused(void **state) {
                  {TEXTS_CSV, "text\nshort\n\"1234567890\n1234567890\"\nx\n"}};
     (void)state;
     for (size_t i = 0; i < 2; i++) {
-        texts_options options = {cases[i].format, "text", 0, 20};
+        texts_options options = {cases[i].format, "text", NULL, 0, 20};
         assert_string_equal(read_all(write_bytes("f", cases[i].data, strlen(cases[i].data)), options, 9, TEXTS_ERROR),
                             "short|");
         assert_non_null(strstr(problem.error, "is longer than 20 bytes"));
     }
     /* A line that never ends stops the reading soon after the limit. */
     {
-        texts_options options = {TEXTS_LINES, "text", 0, 1 << 20};
+        texts_options options = {TEXTS_LINES, "text", NULL, 0, 1 << 20};
         size_t        size = 8 << 20;
         char         *data = malloc(size);
         memset(data, 'x', size);
@@ -193,7 +236,7 @@ static void long_texts_are_refused(void **state) {
 
 /* Longer than any buffer, so that records lie across reads; the result must not depend on it. */
 static void long_records(void **state) {
-    texts_options options = {TEXTS_CSV, "text", 0, 0};
+    texts_options options = {TEXTS_CSV, "text", NULL, 0, 0};
     size_t        size = 3 << 20, at = 0;
     char         *data = malloc(size + 64);
     texts        *in;
@@ -232,7 +275,7 @@ static size_t deflate_member(const char *text, unsigned char *out, size_t capaci
 
 static void gzip_members(void **state) {
     unsigned char data[1000];
-    texts_options options = {TEXTS_LINES, "text", 0, 0};
+    texts_options options = {TEXTS_LINES, "text", NULL, 0, 0};
     size_t        first = deflate_member("a\nb", data, sizeof data), size;
     (void)state;
     size = first + deflate_member("b\n", data + first, sizeof data - first);
@@ -258,7 +301,7 @@ static void gzip_members(void **state) {
 }
 
 static void files_that_cannot_be_opened(void **state) {
-    texts_options options = {TEXTS_LINES, "text", 0, 0};
+    texts_options options = {TEXTS_LINES, "text", NULL, 0, 0};
     (void)state;
     assert_null(texts_open("/nonexistent/file", &options, 0, &problem));
     assert_non_null(strstr(problem.error, "No such file"));
@@ -278,7 +321,7 @@ static void names_tell_formats(void **state) {
 
 /* A pipe whose writer pauses: the texts that are there come at once, the rest when it is written. */
 static void a_slow_pipe_does_not_hold_texts_back(void **state) {
-    texts_options options = {TEXTS_LINES, "text", 0, 0};
+    texts_options options = {TEXTS_LINES, "text", NULL, 0, 0};
     texts        *in;
     int           writer;
     (void)state;
@@ -317,6 +360,35 @@ static int tear_down(void **state) {
     return rmdir(folder);
 }
 
+static void labels(void **state) {
+    (void)state;
+    EXPECT_LABELS(TEXTS_CSV, "label,id,text\r\nADE,7,\"a, \"\"b\"\"\"\r\n\"not ADE\",8,c\n,9,\n",
+                  "a, \"b\"=ADE|c=not ADE|=|");
+    EXPECT_LABELS(TEXTS_CSV, "text,label\n", "");
+    EXPECT_LABELS(TEXTS_CSV, "text,label\na,\"two\nlines\"\nb,1\n", "a=two\nlines|b=1|");
+    EXPECT_LABELS(TEXTS_TSV, "text\tlabel\na\\tb\tc\\td\n", "a\tb=c\td|");
+    EXPECT_LABELS(TEXTS_JSONL,
+                  "{\"text\":\"a\",\"label\":\"ADE\"}\n{\"label\":1,\"text\":\"b\"}\n\n"
+                  "{\"label\":-1,\"text\":\"c\"}\n{\"label\":1.5,\"text\":\"d\"}\n",
+                  "a=ADE|b=1|c=-1|d=1.5|");
+    assert_string_equal(read_labelled(TEXTS_CSV, 1, "text,label\na\xff,b\xfe\n", 17, TEXTS_END),
+                        "a\xef\xbf\xbd=b\xef\xbf\xbd|");
+    EXPECT_NO_LABELS(TEXTS_CSV, "text,class\na,1\n", "",
+                     "line 1: there is no column 'label'; the columns are: text, class.", "--label-field");
+    EXPECT_NO_LABELS(TEXTS_CSV, "label,class\na,1\n", "", "there is no column 'text'", "--text-field");
+    EXPECT_NO_LABELS(TEXTS_CSV, "text,label,label\na,1,1\n", "", "the column 'label' is there 2 times",
+                     "--label-field");
+    EXPECT_NO_LABELS(TEXTS_CSV, "text,label\na,1\nb\n", "a=1|", "line 3: has 1 field", "quotes");
+    EXPECT_NO_LABELS(TEXTS_CSV, "text,label\na,1\nb,\xff\n", "a=1|", "line 3, byte 3: is not UTF-8 (0xff)", "iconv");
+    EXPECT_NO_LABELS(TEXTS_CSV, "", "", "is empty: it has no header line", "first line");
+    EXPECT_NO_LABELS(TEXTS_JSONL, "{\"text\":\"a\"}\n", "", "line 1: there is no field 'label'; the fields are: text.",
+                     "--label-field");
+    EXPECT_NO_LABELS(TEXTS_JSONL, "{\"text\":\"a\",\"label\":true}\n", "",
+                     "the field 'label' is neither a string nor a number", "");
+    EXPECT_NO_LABELS(TEXTS_LINES, "a\n", "", "is read as one text a line, which has no labels", "--input-format");
+    EXPECT_NO_LABELS(TEXTS_PROBABLY_LINES, "a\n", "", "is read as one text a line, which has no labels", "CSV");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines),
@@ -324,6 +396,7 @@ int main(void) {
         cmocka_unit_test(csv),
         cmocka_unit_test(tsv),
         cmocka_unit_test(jsonl),
+        cmocka_unit_test(labels),
         cmocka_unit_test(invalid_utf8),
         cmocka_unit_test(long_texts_are_refused),
         cmocka_unit_test(long_records),

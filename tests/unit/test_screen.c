@@ -2,6 +2,7 @@
  * The screening pipeline with a session that scores a text by a hash of it, so that order, counts, faults, cancelling
  * and determinism are tested without a model. */
 #include "alloc.h"
+#include "baseline.h"
 #include "chunk.h"
 #include "inputs.h"
 #include "known.h"
@@ -574,6 +575,93 @@ static void test_out_of_memory(void **state) {
     assert_true(n > 20);
 }
 
+/* The texts that a session got in a run over all sentences. */
+static char *texts_of_run(run_log *log, const char *const *files, ade_model *prefilter, double threshold) {
+    ade_screen_options options = all_rows(log);
+    options.prefilter = prefilter;
+    options.prefilter_threshold = threshold;
+    free(model_texts);
+    model_texts = calloc(1, 1);
+    model_texts_size = 0;
+    assert_int_equal(run_with(log, files, options), ADE_END);
+    char *texts = model_texts;
+    model_texts = NULL;
+    return texts;
+}
+
+/* Exactly the sentences that the baseline gives as much come to the session, in the same order and with the same rows;
+ * the others are counted. */
+static void test_prefilter(void **state) {
+    const char           *files[] = {data_path("pubmed26n1334.xml.gz"), data_path("handmade.xml"), NULL};
+    const double          threshold = (double)0.02f;
+    ade_model             prefilter = {0};
+    ade_baseline_scratch *scratch;
+    const ade_log         nobody = {NULL, NULL};
+    run_log              *all = new_log(), *some = new_log(), *none = new_log();
+    (void)state;
+    assert_int_equal(ade__config_read(ADE_MODELS_DIR "/tfidf-logreg", NULL, &nobody, &prefilter.config), ADE_OK);
+    assert_int_equal(ade__baseline_open(ADE_MODELS_DIR "/tfidf-logreg", &nobody, &prefilter.config, &prefilter.tensors,
+                                        &prefilter.baseline), ADE_OK);
+    assert_int_equal(ade__baseline_scratch_new(prefilter.baseline, &scratch), ADE_OK);
+    char  *everything = texts_of_run(all, files, NULL, 0), *passed = texts_of_run(some, files, &prefilter, threshold);
+    char  *expected = calloc(1, strlen(everything) + 1), *to = expected;
+    size_t left_out = 0;
+    for (char *line = everything, *end; *line; line = end + 1) {
+        float               logits[2], probabilities[2];
+        ade_baseline_result terms;
+        end = strchr(line, '\n');
+        assert_int_equal(ade__baseline_score(prefilter.baseline, scratch, (ade_text){line, (size_t)(end - line)},
+                                             ADE_INVALID_UTF8_ERROR, logits, probabilities, &terms), ADE_OK);
+        if ((double)probabilities[1] >= threshold)
+            memcpy(to, line, (size_t)(end + 1 - line)), to += end + 1 - line;
+        else
+            left_out++;
+    }
+    assert_string_equal(passed, expected);
+    assert_true(left_out > 50);
+    assert_int_equal(some->stats.prefiltered, left_out);
+    assert_int_equal(all->stats.prefiltered, 0);
+    assert_int_equal(some->stats.sentences, all->stats.sentences);
+    assert_int_equal(some->stats.screened, all->stats.screened - left_out);
+    const char *at = all->text; /* each line of `some` is one of `all`, in order */
+    for (char *line = strtok(some->text, "\n"); line; line = strtok(NULL, "\n")) {
+        at = strstr(at, line);
+        assert_non_null(at);
+    }
+    free(texts_of_run(none, files, &prefilter, 1.5));
+    assert_int_equal(none->stats.screened, 0);
+    assert_int_equal(held_models, 0);
+
+    ade_screen_options options = ADE_SCREEN_OPTIONS_INIT;
+    ade_screen        *screen;
+    options.prefilter = &model; /* no baseline */
+    assert_int_equal(ade__screen_open(&model, &options, &screen), ADE_UNSUPPORTED);
+    assert_non_null(strstr(ade_last_error(), "is no baseline"));
+    options.prefilter = &prefilter;
+    for (long n = 0; n < 6; n++) { /* its memory fails, too */
+        ade__alloc_fail_at(n);
+        ade_status status = ade__screen_open(&model, &options, &screen);
+        if (!status) {
+            ade_screen_row row = ADE_SCREEN_ROW_INIT;
+            status = ade__screen_next(screen, &row);
+            ade__screen_close(screen);
+        }
+        ade__alloc_fail_at(-1);
+        assert_true(status == ADE_OUT_OF_MEMORY || status == ADE_END);
+    }
+    assert_int_equal(held_models, 0);
+    free(everything);
+    free(passed);
+    free(expected);
+    ade__baseline_scratch_free(scratch);
+    ade__baseline_free(prefilter.baseline);
+    ade__tensors_close(prefilter.tensors);
+    ade__config_clear(&prefilter.config);
+    free_log(all);
+    free_log(some);
+    free_log(none);
+}
+
 static void test_known(void **state) {
     ade_known           *known;
     ade_novelty          novelty;
@@ -658,6 +746,7 @@ int main(void) {
         TEST(test_closed_early),
         TEST(test_huge_part),
         TEST(test_out_of_memory),
+        TEST(test_prefilter),
         TEST(test_known),
         TEST(test_numbers_in_names),
     };
