@@ -4,9 +4,10 @@
     average.py RUN... --data DATA --out OUT [--bias]
 
 The runs must have begun with the same weights (same base, same ``head_seed``) and have the same data; they may differ
-in everything else. ``--bias`` adds to the ADE logit the shift that the validation part likes best: the highest mean of
-the ADE F1 on all its rows and on its distinct rows that are not in train.csv. The shift goes into the classifier's bias,
-so that the likelier label is the decision and nothing needs to be known of it later. One run alone can be given for that.
+in everything else. ``--bias`` adds to the ADE logit the shift that the validation part likes best: the highest mean
+of the ADE F1 on all its rows and on its distinct rows that are not in train.csv. The shift goes into the classifier's
+bias, so that the likelier label is the decision and nothing needs to be known of it later. One run alone can be given
+for that.
 
 Only the validation part is measured; the test part is not read. OUT gets ``best/``, a folder like a run's, and
 ``log.json`` with the scores of every run and of the average.
@@ -76,7 +77,7 @@ class Validation:
 
     def margins(self, model: PreTrainedModel) -> np.ndarray:
         logits = predict(model, self.encoded, int(self.tokenizer.pad_token_id))
-        return logits[:, 1].astype(np.float64) - logits[:, 0]
+        return np.asarray(logits[:, 1].astype(np.float64) - logits[:, 0])
 
     def measure(self, margins: np.ndarray) -> dict[str, Any]:
         predicted = (margins > 0).astype(np.int64)
@@ -87,7 +88,9 @@ class Validation:
 
 
 def load(folder: Path) -> PreTrainedModel:
-    return AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True, dtype=torch.float32).eval()
+    model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
+        folder, local_files_only=True, dtype=torch.float32)
+    return model
 
 
 def say(what: str, measured: dict[str, Any]) -> None:
@@ -126,8 +129,12 @@ def run_average(args: argparse.Namespace) -> None:
     }
     if args.bias:
         found = best_shift(margins, validation.split.labels, validation.unseen)
+        bias = dict(model.named_parameters()).get("classifier.bias")
+        if bias is None:
+            raise ValueError(f"{args.runs[0]}: the model has no tensor classifier.bias to put a shift into; "
+                             "leave --bias out")
         with torch.no_grad():
-            model.classifier.bias[1] += found.shift
+            bias[1] += found.shift
         shifted = validation.measure(validation.margins(model))
         say(f"with the ADE logit {found.shift:+.4f}", shifted)
         result["bias"] = {"shift": round(found.shift, 6), **shifted}

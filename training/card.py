@@ -40,7 +40,7 @@ def write_checksums(folder: Path) -> None:
 
 
 def split_of(folder: Path) -> dict[str, Any] | None:
-    """What split.py says of the three parts in a folder; None where it did not make them, or where they were changed."""
+    """What split.py says of the three parts in a folder; None where it did not make them or they were changed."""
     digests = {name: sha256_of(folder / name) for name in CARD_SHA256}
     if digests == CARD_SHA256:
         return {"kind": "card", "seed": CARD_SEED}

@@ -3,13 +3,13 @@
 
     compare.py --adesieve build/adesieve --data CARD --grouped GROUPED
 
-``CARD`` holds the published train.csv, val.csv and test.csv (``split.py card``), ``GROUPED`` what ``split.py grouped``
-writes. Models are run by ``adesieve evaluate``. On the grouped
-split the baseline is trained anew (scikit-learn), and our model is the folder that ``--grouped-model`` names. Means over
-seeds come from the logs of finetune.py that ``--runs`` names: files NAME-seedN.json are runs of one recipe.
+``CARD`` holds the published train.csv, val.csv and test.csv (``split.py card``), ``GROUPED`` what ``split.py
+grouped`` writes. Models are run by ``adesieve evaluate``. On the grouped split the baseline is trained anew
+(scikit-learn), and our model is the folder that ``--grouped-model`` names. Means over seeds come from the logs of
+finetune.py that ``--runs`` names: files NAME-seedN.json are runs of one recipe.
 
-What is not at hand is shown as "not measured". ``--results`` gets all figures as JSON. The test parts decide nothing here:
-this script chooses no model and no threshold.
+What is not at hand is shown as "not measured". ``--results`` gets all figures as JSON. The test parts decide nothing
+here: this script chooses no model and no threshold.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ def from_evaluate(report: Mapping[str, Any]) -> Measured:
         if abs(getattr(counted, name) - value) > 1e-9:
             raise ValueError(f"adesieve evaluate says {name} {value}, its confusion matrix {getattr(counted, name)}")
     bounds = {name: tuple(report[f"{name}_interval"]) for name in ("accuracy", "weighted_f1")}
-    return Measured(counted, {**bounds, **{name: tuple(ade[f"{name}_interval"]) for name in ("precision", "recall", "f1")}})
+    bounds |= {name: tuple(ade[f"{name}_interval"]) for name in ("precision", "recall", "f1")}
+    return Measured(counted, bounds)
 
 
 @dataclass(frozen=True)
@@ -120,12 +121,14 @@ class Command:
     def evaluate(self, name: str, model: Path, part: Part, precision: str | None) -> System:
         with tempfile.TemporaryDirectory() as folder:
             errors = Path(folder) / "errors.csv"
-            command = [str(self.path), "evaluate", "-q", "-f", "json", "--bootstrap", str(REPLICATES), "--seed", str(SEED),
-                       "-m", str(model), "--seen", str(part.folder / "train.csv"), "--errors", str(errors),
+            command = [str(self.path), "evaluate", "-q", "-f", "json", "--bootstrap", str(REPLICATES),
+                       "--seed", str(SEED), "-m", str(model), "--seen", str(part.folder / "train.csv"),
+                       "--errors", str(errors),
                        *(["--precision", precision] if precision else []), *self.options, str(part.folder / "test.csv")]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode != 0:
-                raise ValueError(f"adesieve evaluate -m {model} ended with status {done.returncode}: {done.stderr.strip()}")
+                raise ValueError(f"adesieve evaluate -m {model} ended with status {done.returncode}: "
+                                 f"{done.stderr.strip()}")
             report = json.loads(done.stdout)
             decisions = rebuild(part.test, errors)
         measured = {name: from_evaluate(section) for name, section in
@@ -160,7 +163,8 @@ def read_seeds(files: Sequence[Path], parts: Mapping[str, Part]) -> list[Seeds]:
             raise ValueError(f"the runs {name}-seed*.json differ in more than the seed")
         runs.sort(key=lambda run: run[0])
         sets = by_digest.get(runs[0][1]["data_sha256"]["test.csv"], [])
-        values = {set_name: [log[key] for _, log in runs] for set_name, key in zip(sets, ("test_f32", "test_unseen_f32"))}
+        values = {set_name: [log[key] for _, log in runs]
+                  for set_name, key in zip(sets, ("test_f32", "test_unseen_f32"))}
         found.append(Seeds(name, [seed for seed, _ in runs], values))
     return found
 
@@ -229,15 +233,16 @@ def heading(set_name: str, part: Part | None) -> list[str]:
         counts = f": {len(rows):,} rows, {sum(part.test.labels[row] for row in rows):,} ADE"
     return {
         CARD_ROWS: [f"## The published test split{counts}", "",
-                    "Drawn over rows, one a relation. Many of its rows are verbatim in the training part: to compare with "
-                    "published figures, not to quote."],
+                    "Drawn over rows, one a relation. Many of its rows are verbatim in the training part: to compare "
+                    "with published figures, not to quote."],
         CARD_UNSEEN: [f"## Its distinct sentences that do not occur in the training part{counts}", "",
                       "The figures to quote for new sentences. Other sentences of nearly every abstract were seen in "
                       "training."],
         GROUPED: [f"## New documents: the split by abstract{counts}", "",
-                  "No abstract and no sentence is in two parts (`training/split.py grouped`). Models here were trained on "
-                  "this split's training part; a model of the tables above has seen most of these sentences, so it has no "
-                  "row. The intervals take rows for independent, which sentences of one abstract are not quite."],
+                  "No abstract and no sentence is in two parts (`training/split.py grouped`). Models here were trained "
+                  "on this split's training part; a model of the tables above has seen most of these sentences, so it "
+                  "has no row. The intervals take rows for independent, which sentences of one abstract are not "
+                  "quite."],
     }[set_name]
 
 
@@ -245,15 +250,15 @@ def document(systems: dict[str, list[System]], parts: dict[str, Part], seeds: Se
     lines = [
         "# Accuracy on the ADE corpus V2", "",
         "Made by `training/compare.py`; [results/accuracy.json](results/accuracy.json) has every figure in full, the "
-        "digests of the models and of the data. Labels are the likelier of the two; precision, recall and F1 are those of "
-        "the label ADE. Rows under a system: 95 % intervals, percentile bootstrap over rows, "
-        f"{REPLICATES:,} samples. Means of several runs: ± is the standard deviation between seeds, measured with PyTorch "
-        "in f32.", "",
+        "digests of the models and of the data. Labels are the likelier of the two; precision, recall and F1 are those "
+        "of the label ADE. Rows under a system: 95 % intervals, percentile bootstrap over rows, "
+        f"{REPLICATES:,} samples. Means of several runs: ± is the standard deviation between seeds, measured with "
+        "PyTorch in f32.", "",
         "- **always negative** says `not ADE` of everything.",
-        "- **TF-IDF + logistic regression** is the published baseline, run by `adesieve evaluate` (on the split by abstract: "
-        "trained anew with the same settings).",
-        "- **BioBERT** is the published `scheun/biobert-ade-classifier`. Its row on the published split is rebuilt from its "
-        f"author's list of its {BIOBERT_ERRORS} errors: every other row it labelled rightly.",
+        "- **TF-IDF + logistic regression** is the published baseline, run by `adesieve evaluate` (on the split by "
+        "abstract: trained anew with the same settings).",
+        "- **BioBERT** is the published `scheun/biobert-ade-classifier`. Its row on the published split is rebuilt "
+        f"from its author's list of its {BIOBERT_ERRORS} errors: every other row it labelled rightly.",
         "- **adesieve-minilm** is the model that ships with adesieve, run by `adesieve evaluate`.", ""]
     for set_name in (CARD_ROWS, CARD_UNSEEN, GROUPED):
         part = parts.get(GROUPED if set_name == GROUPED else CARD_ROWS)
@@ -285,7 +290,7 @@ def train_baseline(data: Path, out: Path) -> None:
 
 
 def try_evaluate(command: Command | None, name: str, model: Path | None, part: Part, precision: str | None) -> System:
-    """A row; an empty one, with the reason on standard error, where there is no command, no folder or no such precision."""
+    """A row; an empty one, and the reason on standard error, where command, folder or precision is not to be had."""
     empty = System(name, {}, {}, {})
     if command is None or model is None:
         return empty
@@ -345,7 +350,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder of the published split")
     parser.add_argument("--grouped", type=Path, help="folder of the split by abstract")
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "adesieve-minilm", help="our model")
-    parser.add_argument("--baseline", type=Path, default=ROOT / "models" / "tfidf-logreg", help="the published baseline")
+    parser.add_argument("--baseline", type=Path, default=ROOT / "models" / "tfidf-logreg",
+                        help="the published baseline")
     parser.add_argument("--grouped-model", type=Path, help="a model trained on the split by abstract")
     parser.add_argument("--grouped-baseline", type=Path, help="a baseline trained on it (default: one is trained)")
     parser.add_argument("--biobert", type=Path, help="folder of BioBERT's weights, instead of the list of its errors")

@@ -23,12 +23,13 @@ def rebuild(test: Split, errors: Path) -> np.ndarray:
     with errors.open(encoding="utf-8", newline="") as stream:
         listed = list(csv.DictReader(stream))
     if listed and not {"text", "true", "predicted"} <= listed[0].keys():
-        raise ValueError(f"{errors}: the columns are {', '.join(map(str, listed[0]))}; text, true and predicted are needed")
+        raise ValueError(f"{errors}: the columns are {', '.join(map(str, listed[0]))}; text, true and predicted are "
+                         "needed")
     for number, row in enumerate(listed, start=1):
         if row["true"] not in LABELS or row["predicted"] not in LABELS or (
                 LABELS[row["true"]] == LABELS[row["predicted"]]):
-            raise ValueError(f"{errors}: row {number}: true {row['true']!r} and predicted {row['predicted']!r} are not two "
-                             "different labels; " + ", ".join(LABELS) + " are known")
+            raise ValueError(f"{errors}: row {number}: true {row['true']!r} and predicted {row['predicted']!r} are not "
+                             "two different labels; " + ", ".join(LABELS) + " are known")
     decisions = np.array(test.labels, dtype=np.int64)
     done = 0
     for index, (text, label) in enumerate(zip(test.texts, test.labels)):

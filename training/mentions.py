@@ -104,7 +104,7 @@ class Swapper:
         instead: dict[tuple[str, int], str] = {}
         text, moved, at = "", [], 0
         for begin, end, kind in spans:
-            if begin < at:  # within a mention that was handled; its place is lost if that one was changed
+            if begin < at:  # within a mention that was handled: it is left out, whether that one was changed or not
                 continue
             name = sentence[begin:end]
             if change_drugs if kind == DRUG else change_effects:

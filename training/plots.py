@@ -133,7 +133,8 @@ def save(figure: Any, path: Path) -> None:
 
 def draw_reliability(columns: dict[str, np.ndarray], labels: np.ndarray, path: Path) -> None:
     plt = style()
-    figure, (axes, below) = plt.subplots(2, 1, figsize=(5, 5.6), height_ratios=(4, 1), sharex=True, layout="constrained")
+    figure, (axes, below) = plt.subplots(2, 1, figsize=(5, 5.6), height_ratios=(4, 1), sharex=True,
+                                         layout="constrained")
     axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
     names = {"score": ("score", FIRST, "o"), "calibrated": ("calibrated", SECOND, "s")}
     for name, values in columns.items():

@@ -23,7 +23,7 @@ WORDS = "rash nausea after therapy with drugs was seen in two patients who had s
 
 
 def write_corpus(folder: Path, seed: int, abstracts: int = 300) -> Path:
-    """A corpus of the same form: several relations a sentence, repeated sentences, some of them in several abstracts."""
+    """A corpus of the same form: several relations a sentence, repeated sentences, some in several abstracts."""
     rng = random.Random(seed)
 
     def sentence(i: int) -> str:

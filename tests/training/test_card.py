@@ -18,7 +18,8 @@ def run(tmp_path):
     (best / "config.json").write_text(json.dumps({
         "architectures": ["BertForSequenceClassification"], "num_hidden_layers": 2, "hidden_size": 8,
         "num_attention_heads": 2}))
-    header = json.dumps({"__metadata__": {"format": "pt"}, "a": {"dtype": "F32", "shape": [3, 4], "data_offsets": [0, 48]},
+    header = json.dumps({"__metadata__": {"format": "pt"},
+                         "a": {"dtype": "F32", "shape": [3, 4], "data_offsets": [0, 48]},
                          "b": {"dtype": "F32", "shape": [], "data_offsets": [48, 52]}}).encode()
     (best / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(52))
     scores = score([1] * 10 + [0] * 90, [1] * 9 + [0] * 1 + [1] * 3 + [0] * 87).as_dict()

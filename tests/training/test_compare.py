@@ -36,9 +36,10 @@ def test_rebuild_joins_by_order_and_names_what_does_not_fit(tmp_path):
     test = Split("test", ["a", "b", "a", "c"], [0, 1, 0, 0], "")
     path = errors_file(tmp_path, [("b", "ADE", "not ADE"), ("a", "not ADE", "ADE")])
     assert rebuild(test, path).tolist() == [0, 0, 1, 0]
-    for rows, says in (([("a", "0", "1"), ("x", "0", "1")], "row 2 is not found"), ([("b", "0", "1")], "row 1 is not found"),
-                       ([("c", "0", "1"), ("a", "0", "1")], "not in its order"), ([("a", "0", "0")], "two different labels"),
-                       ([("a", "no", "1")], "are known")):
+    for rows, says in (([("a", "0", "1"), ("x", "0", "1")], "row 2 is not found"),
+                       ([("b", "0", "1")], "row 1 is not found"),
+                       ([("c", "0", "1"), ("a", "0", "1")], "not in its order"),
+                       ([("a", "0", "0")], "two different labels"), ([("a", "no", "1")], "are known")):
         with pytest.raises(ValueError, match=says):
             rebuild(test, errors_file(tmp_path, rows))
     path.write_text("sentence\nx\n")

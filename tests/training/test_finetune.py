@@ -74,7 +74,8 @@ def finetune(material, out, where, number, *more):
     return subprocess.run(
         [sys.executable, str(material / "driver.py"), where, str(number), str(material / "recipe.toml"), "--base",
          str(ROOT / "tests" / "data" / "tiny_bert_cls"), "--data", str(material), "--relations",
-         str(material / "DRUG-AE.rel"), "--out", str(out), "--device", "cpu", "--threads", "1", "--max-steps", "3", *more],
+         str(material / "DRUG-AE.rel"), "--out", str(out), "--device", "cpu", "--threads", "1", "--max-steps", "3",
+         *more],
         env={**os.environ, "HF_HUB_OFFLINE": "1"}, capture_output=True, text=True, check=False).returncode
 
 
@@ -108,10 +109,12 @@ def test_interrupted_runs_end_alike(material, whole, tmp_path):
 
 def test_another_seed_makes_another_model(material, whole, tmp_path):
     assert finetune(material, tmp_path / "other", "none", 0, "--seed", "7") == 0
-    assert not filecmp.cmp(whole / "best" / "model.safetensors", tmp_path / "other" / "best" / "model.safetensors", False)
+    files = [run / "best" / "model.safetensors" for run in (whole, tmp_path / "other")]
+    assert not filecmp.cmp(*files, shallow=False)
 
     out = tmp_path / "average"
-    assert average.main([str(whole), str(tmp_path / "other"), "--data", str(material), "--out", str(out), "--bias"]) == 0
+    runs = [str(whole), str(tmp_path / "other")]
+    assert average.main([*runs, "--data", str(material), "--out", str(out), "--bias"]) == 0
     log = json.loads((out / "log.json").read_text())
     assert "test" not in " ".join(log) and log["bias"]["mean_f1"] >= log["average"]["mean_f1"]
     a, b, c = (average.load_file(run / "best" / "model.safetensors") for run in (whole, tmp_path / "other", out))

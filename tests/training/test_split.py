@@ -13,7 +13,8 @@ from conftest import write_corpus
 
 
 def parts_in(folder):
-    return {name: list(csv.DictReader((folder / f"{name}.csv").open(encoding="utf-8", newline=""))) for name in split.PARTS}
+    return {name: list(csv.DictReader((folder / f"{name}.csv").open(encoding="utf-8", newline="")))
+            for name in split.PARTS}
 
 
 @pytest.mark.parametrize("seed", range(5))
