@@ -347,9 +347,11 @@ typedef struct ade_calibration_info {
     double      log_loss_before, log_loss_after; /* natural logarithm, per text; after: cross-validated */
     double      ece_before, ece_after;           /* expected calibration error, 15 bins of equal width; the same */
     const char *data;             /* what the texts were, as given to ade_calibration_fit */
+    const char *model;            /* ade_model_hash's of the model that it was fitted for; another one than the model's:
+                                     the weights were replaced, and it says nothing of them. NULL: an older file */
 } ade_calibration_info;
 #define ADE_CALIBRATION_INFO_INIT \
-    { (uint32_t)sizeof(ade_calibration_info), 0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, NULL }
+    { (uint32_t)sizeof(ade_calibration_info), 0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, NULL, NULL }
 
 /* Statuses: UNSUPPORTED (the folder holds no calibration), INVALID_ARGUMENT. Strings live as long as the model. */
 ADE_API ade_status ade_model_get_calibration(const ade_model *model, ade_calibration_info *info);
@@ -412,7 +414,8 @@ typedef struct ade_calibration_options {
  * path      NULL = calibration.json in the model's folder. An older file is replaced as a whole. Of more than 4,000
  *           different scores it keeps those between which recall, or the share of negatives found, grows by 1/2000.
  * Statuses: INVALID_ARGUMENT (fewer than 10 positive or 10 negative texts, a label out of range, a logit that is not a
- * number), UNSUPPORTED (a multi-label or regression model), IO, OUT_OF_MEMORY. */
+ * number), UNSUPPORTED (a multi-label or regression model), BAD_MODEL (the model's files were changed since it was opened),
+ * IO, OUT_OF_MEMORY. */
 ADE_API ade_status ade_calibration_fit(const ade_model *model, const float *logits, const int32_t *labels, size_t n,
                                        const ade_calibration_options *options, const char *path);
 

@@ -7,6 +7,7 @@
 #include "log.h"
 #include "status.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -142,6 +143,11 @@ static ade_status split_vocabulary(ade_baseline *b, const char *folder, size_t s
     size_t lines = 0;
     if (!size || end[-1] != '\n') *end++ = '\n'; /* there is a NUL that may be overwritten, and nobody reads it again */
     for (const char *p = at; p < end; p++) lines += *p == '\n';
+    if (size >= 3 && !memcmp(at, "\xef\xbb\xbf", 3))
+        return ade__fail(ADE_BAD_MODEL,
+                         "%s/" VOCABULARY ": line 1 begins with a byte order mark, which would be part of its term; save "
+                         "the file without it",
+                         folder);
     if (size == 0 || lines > MOST_TERMS)
         return ade__fail(size ? ADE_UNSUPPORTED : ADE_BAD_MODEL,
                          "%s/" VOCABULARY ": has %zu terms, one a line; 1 to %d are possible", folder,
@@ -211,22 +217,42 @@ static ade_status make_stop_words(ade_baseline *b, const char *folder, const ade
     return fill_set(&b->stop_words, where, &same); /* one that comes twice does no harm */
 }
 
-/* A tensor of F64, copied to `out`, `step` values apart. `rows` is the leading size, 0 for a tensor of rank 1. */
-static ade_status copy_tensor(const ade_tensor_set *set, const char *folder, const char *name, int64_t rows, int64_t n,
-                              double *out, size_t step, size_t row_step) {
+/* "[1, 20000]" */
+static const char *shape_text(const int64_t *shape, int32_t rank, char text[192]) {
+    size_t size = (size_t)snprintf(text, 192, "[");
+    for (int32_t i = 0; i < rank; i++)
+        size += (size_t)snprintf(text + size, 192 - size, "%s%lld", i ? ", " : "", (long long)shape[i]);
+    snprintf(text + size, 192 - size, "]");
+    return text;
+}
+
+/* A tensor that has the type and shape that it must have: before memory is taken for what is not there. `rows` is the
+ * leading size, 0 for a tensor of rank 1. */
+static ade_status check_tensor(const ade_tensor_set *set, const char *folder, const char *name, int64_t rows, int64_t n) {
     const ade_tensor *t = ade__tensors_find(set, name);
-    int64_t           all = rows ? rows * n : n;
+    const int64_t     wanted[] = {rows, n};
+    const int32_t     rank = rows ? 2 : 1;
+    char              found_text[192], wanted_text[192];
     if (!t)
         return ade__fail(ADE_BAD_MODEL, "%s: model.safetensors has no tensor \"%s\"; export the baseline again", folder,
                          name);
     if (t->dtype != ADE_ST_F64)
         return ade__fail(ADE_UNSUPPORTED, "%s/%s: tensor \"%s\" is stored as %s; a baseline's are F64: export it again",
                          folder, t->file, name, t->dtype_name);
-    if (rows ? t->rank != 2 || t->shape[0] != rows || t->shape[1] != n : t->rank != 1 || t->shape[0] != n)
+    if (t->rank != rank || memcmp(t->shape, wanted + 2 - rank, (size_t)rank * sizeof *wanted) != 0)
         return ade__fail(ADE_BAD_MODEL,
-                         "%s/%s: tensor \"%s\" has another shape than the vocabulary of %lld terms and the labels ask "
-                         "for; the files belong to different models",
-                         folder, t->file, name, (long long)n);
+                         "%s/%s: tensor \"%s\" has the shape %s, and the terms of " VOCABULARY " and the labels of "
+                         "config.json ask for %s; the files belong to different models: export the baseline again",
+                         folder, t->file, name, shape_text(t->shape, t->rank, found_text),
+                         shape_text(wanted + 2 - rank, rank, wanted_text));
+    return ADE_OK;
+}
+
+/* A tensor that has been checked, copied to `out`, `step` values apart. */
+static ade_status copy_tensor(const ade_tensor_set *set, const char *folder, const char *name, int64_t rows, int64_t n,
+                              double *out, size_t step, size_t row_step) {
+    const ade_tensor *t = ade__tensors_find(set, name);
+    const int64_t     all = rows ? rows * n : n;
     for (int64_t i = 0; i < all; i++) {
         double value;
         memcpy(&value, (const char *)t->data + (size_t)i * sizeof value, sizeof value);
@@ -244,11 +270,9 @@ static ade_status read_weights(ade_baseline *b, const char *folder, const ade_te
     const size_t width = 1 + (size_t)b->rows, n = (size_t)b->terms.n;
     if (n > SIZE_MAX / sizeof(double) / width)
         return ade__fail(ADE_UNSUPPORTED, "%s: %zu terms for %d labels are too many", folder, n, (int)b->n_labels);
-    if (coef && coef->size < n * (size_t)b->rows * sizeof(double)) /* before memory is taken for what is not there */
-        return ade__fail(ADE_BAD_MODEL,
-                         "%s/%s: tensor \"coef\" has another shape than the vocabulary of %zu terms and the labels ask "
-                         "for; the files belong to different models",
-                         folder, coef->file, n);
+    ADE_TRY(check_tensor(set, folder, "coef", b->rows, b->terms.n));
+    ADE_TRY(check_tensor(set, folder, "intercept", 0, b->rows));
+    if (b->use_idf) ADE_TRY(check_tensor(set, folder, "idf", 0, b->terms.n));
     b->weights = ade__malloc(n * width * sizeof *b->weights);
     b->intercept = ade__malloc((size_t)b->rows * sizeof *b->intercept);
     if (!b->weights || !b->intercept) return ADE_OUT_OF_MEMORY;
@@ -515,6 +539,10 @@ ade_status ade__baseline_score(const ade_baseline *b, ade_baseline_scratch *s, a
     take_counts(b, s, status == ADE_OK ? s->terms : NULL);
     if (status != ADE_OK) return status;
     decide(b, s, s->sums);
+    for (int32_t r = 0; r < b->rows; r++)
+        if (!(fabs(s->sums[r]) <= (double)FLT_MAX)) /* nor one that no float holds: its conversion is not defined */
+            return ade__fail(ADE_BAD_MODEL, "the baseline's score is not a finite number; its weights are unusable: "
+                                            "export the baseline again");
     give_out(s->sums, (size_t)b->rows, logits, probabilities);
     *result = (ade_baseline_result){c.terms, c.unknown, s->words.replaced};
     return ADE_OK;

@@ -30,7 +30,8 @@ ade_status ade__baseline_scratch_new(const ade_baseline *baseline, ade_baseline_
 void       ade__baseline_scratch_free(ade_baseline_scratch *scratch); /* NULL is fine */
 
 /* logits and probabilities: (C). With one row of coefficients the logits are 0 and scikit-learn's decision function. The
- * sums run over the terms in the order of their numbers, so that the same text always has the same bits. */
+ * sums run over the terms in the order of their numbers, so that the same text always has the same bits. ADE_BAD_MODEL: a logit is no finite float.
+ */
 ade_status ade__baseline_score(const ade_baseline *baseline, ade_baseline_scratch *scratch, ade_text text,
                                ade_invalid_utf8 invalid, float *logits, float *probabilities,
                                ade_baseline_result *result);

@@ -19,6 +19,7 @@ const char *ade__calibration_method_name(int32_t method) {
 void ade__calibration_free(ade_calibration *c) {
     if (!c) return;
     ade__free((void *)(uintptr_t)c->info.data);
+    ade__free((void *)(uintptr_t)c->info.model);
     ade__free(c->map.log_odds);
     ade__free(c->map.probabilities);
     ade__free(c->curve);

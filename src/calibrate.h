@@ -56,7 +56,7 @@ typedef struct ade_curve_point {
 } ade_curve_point;
 
 struct ade_calibration {
-    ade_calibration_info info; /* `data` is owned */
+    ade_calibration_info info; /* `data` and `model` are owned */
     ade_calibration_map  map;
     int32_t              n_labels, positive;
     double               brier_before, brier_after;

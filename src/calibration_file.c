@@ -4,6 +4,7 @@
  *   format "adesieve calibration", version 1, adesieve (the version that wrote it)
  *   labels, positive (index of the positive one)
  *   method, and temperature | slope, offset | log_odds[], probabilities[]
+ *   model (SHA-256 of the model that it was made for; older files have none)
  *   n, n_positive, prevalence, folds, seed, data
  *   log_loss, brier, ece: { before, after }; after is cross-validated
  *   scores[], true_positives[], false_positives[]: the curve, scores falling
@@ -191,8 +192,15 @@ static ade_status get_pair(const reader *r, const char *key, double high, double
     return status;
 }
 
+/* 64 digits, as ade_model_hash writes them; NULL is fine. */
+static ade_status check_digest(const reader *r, const json_t *model) {
+    const char *text = json_string_value(model);
+    if (!model || (text && strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64)) return ADE_OK;
+    return BAD(r, "\"model\" is no SHA-256 in lower-case hexadecimal" CURE);
+}
+
 static ade_status read_facts(const reader *r, ade_calibration *c) {
-    const json_t *data = json_object_get(r->root, "data");
+    const json_t *data = json_object_get(r->root, "data"), *model = json_object_get(r->root, "model");
     uint64_t      folds = 0;
     double        said = 0;
     ADE_TRY(get_count(r, "n", 2, LARGEST_COUNT, &c->info.n));
@@ -207,8 +215,10 @@ static ade_status read_facts(const reader *r, ade_calibration *c) {
     ADE_TRY(get_count(r, "folds", 2, 100, &folds));
     c->folds = (int32_t)folds;
     if (!json_is_string(data)) return BAD(r, "\"data\" is missing or no text" CURE);
+    ADE_TRY(check_digest(r, model));
     c->info.data = ade__strdup(json_string_value(data));
-    return c->info.data ? ADE_OK : ADE_OUT_OF_MEMORY;
+    if (model) c->info.model = ade__strdup(json_string_value(model));
+    return c->info.data && (c->info.model || !model) ? ADE_OK : ADE_OUT_OF_MEMORY;
 }
 
 static ade_status read_counts(const reader *r, const json_t *list, const char *key, size_t index, uint64_t least,
@@ -467,6 +477,7 @@ static void put_all(writer *w, const ade_calibration *c, char *const *labels) {
     put(w, "]");
     put_key_count(w, "positive", (uint64_t)c->positive);
     put_map(w, &c->map);
+    put_key_text(w, "model", c->info.model);
     put_key_text(w, "data", c->info.data);
     put_key_count(w, "n", c->info.n);
     put_key_count(w, "n_positive", c->info.n_positive);

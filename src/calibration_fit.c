@@ -466,6 +466,7 @@ ade_status ade__calibration_fit(const ade_model *model, const float *logits, con
                                 const ade_calibration_options *options, const char *path) {
     const ade_model_config *config = &model->config;
     size_t                  n_positive;
+    char                    hash[sizeof model->hash];
     ADE_TRY(check(model, logits, labels, n, options, &n_positive));
     ade_calibration *c = ade__calloc(1, sizeof *c);
     bool            *is_positive = ade__calloc(n, sizeof *is_positive);
@@ -485,6 +486,10 @@ ade_status ade__calibration_fit(const ade_model *model, const float *logits, con
     if (!c || !is_positive || !log_odds || !other || !d.m || !d.order || !d.fold) goto done;
     c->info.data = ade__strdup(options->data ? options->data : "");
     if (!c->info.data) goto done;
+    ADE_TRY_GOTO(ade__model_hash((ade_model *)(uintptr_t)model, hash), done); /* computed once, under the model's lock */
+    c->info.model = ade__strdup(hash);
+    status = ADE_OUT_OF_MEMORY;
+    if (!c->info.model) goto done;
     c->n_labels = config->n_labels;
     c->positive = config->positive_label;
     c->folds = d.folds;

@@ -17,6 +17,7 @@ import argparse
 import importlib.metadata
 import json
 import math
+import os
 import platform
 import sys
 from pathlib import Path
@@ -44,6 +45,10 @@ class BaselineError(ValueError):
 
 def vectorizer_settings(vectorizer: TfidfVectorizer) -> dict[str, Any]:
     """What adesieve has to know of a vectorizer; refuses what it cannot do."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    if not isinstance(vectorizer, TfidfVectorizer):
+        raise BaselineError(f"the vectorizer is a {type(vectorizer).__name__}, and adesieve runs a TfidfVectorizer; fit one")
     for name in ("preprocessor", "tokenizer"):
         if getattr(vectorizer, name) is not None:
             raise BaselineError(f"the vectorizer has a {name} of its own, which a model folder cannot hold; leave it out")
@@ -67,14 +72,25 @@ def vectorizer_settings(vectorizer: TfidfVectorizer) -> dict[str, Any]:
 
 def write_folder(folder: Path, settings: Mapping[str, Any], terms: Sequence[str], idf: np.ndarray | None,
                  coef: np.ndarray, intercept: np.ndarray, labels: Mapping[int, str]) -> None:
-    """The three files that adesieve reads. coef: (1, V) for two labels, else (C, V)."""
+    """The three files that adesieve reads. coef: (1, V) for two labels, else (C, V).
+
+    Everything is checked first, and all files are written under other names before the first gets its own, so that a
+    folder that was there is not left as a mixture.
+    """
     coef = np.ascontiguousarray(coef, dtype=np.float64)
     intercept = np.broadcast_to(np.asarray(intercept, dtype=np.float64), (len(coef),)).copy()
     if coef.shape != (1 if len(labels) == 2 else len(labels), len(terms)):
         raise BaselineError(f"coefficients of shape {coef.shape} do not fit {len(terms)} terms and {len(labels)} labels")
     if any(not term or any(character < " " for character in term) for term in terms):
         raise BaselineError("a term is empty or holds a control character, which a line of vocab.txt cannot")
-    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {"coef": coef, "intercept": intercept}
+    if idf is not None:
+        tensors["idf"] = np.ascontiguousarray(idf, dtype=np.float64)
+        if tensors["idf"].shape != (len(terms),):
+            raise BaselineError(f"an idf of shape {tensors['idf'].shape} does not fit {len(terms)} terms")
+    for name, values in tensors.items():
+        if not np.isfinite(values).all():
+            raise BaselineError(f"a weight of {name} is not a finite number; check the texts that the model was fitted on")
     config = {
         "architectures": [ARCHITECTURE],
         "id2label": {str(index): name for index, name in labels.items()},
@@ -82,25 +98,45 @@ def write_folder(folder: Path, settings: Mapping[str, Any], terms: Sequence[str]
         "problem_type": "single_label_classification",
         "vectorizer": settings,
     }
-    write_text(folder / "config.json", json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-    write_text(folder / "vocab.txt", "".join(f"{term}\n" for term in terms))
-    tensors = {"coef": coef, "intercept": intercept}
-    if idf is not None:
-        tensors["idf"] = np.ascontiguousarray(idf, dtype=np.float64)
-    if not all(np.isfinite(values).all() for values in tensors.values()):
-        raise BaselineError("a weight is not a finite number")
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "np"})
-    (folder / "model.safetensors").chmod(0o644)
+    config_text = json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = {name: folder / f"{name}.new" for name in ("config.json", "vocab.txt", "model.safetensors")}
+    try:
+        write_text(parts["config.json"], config_text)
+        write_text(parts["vocab.txt"], "".join(f"{term}\n" for term in terms))
+        save_file(tensors, parts["model.safetensors"], metadata={"format": "np"})
+        parts["model.safetensors"].chmod(0o644)
+        for name, part in parts.items():
+            os.replace(part, folder / name)
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)
 
 
 def export(vectorizer: TfidfVectorizer, classifier: LogisticRegression, folder: Path,
            labels: Mapping[int, str]) -> None:
     """Writes a fitted vectorizer and a fitted classifier as a model folder. Class k of the classifier is label k."""
+    from sklearn.linear_model import LogisticRegression
+
+    settings = vectorizer_settings(vectorizer)
+    if not isinstance(classifier, LogisticRegression):
+        raise BaselineError(f"the classifier is a {type(classifier).__name__}, and adesieve runs a LogisticRegression; "
+                            "fit one")
+    if not hasattr(classifier, "coef_") or not hasattr(vectorizer, "vocabulary_"):
+        raise BaselineError("the vectorizer or the classifier has not been fitted; call fit first")
     if len(classifier.classes_) != len(labels):
         raise BaselineError(f"the classifier has {len(classifier.classes_)} classes, and {len(labels)} labels are given")
+    names = [labels.get(index) for index in range(len(labels))]
+    classes = [value.item() if isinstance(value, np.generic) else value for value in classifier.classes_]
+    if classes not in (list(range(len(labels))), names):
+        raise BaselineError(f"the classifier's classes are {classes}; they must be 0 to {len(labels) - 1}, or the labels' "
+                            f"names in their order, {names}: give the labels in the order of classes_")
+    multi_class = getattr(classifier, "multi_class", "auto")
+    if multi_class not in ("auto", "deprecated"):
+        raise BaselineError(f"the classifier was fitted with multi_class={multi_class!r}, whose probabilities adesieve does "
+                            "not compute; leave multi_class out")
     if len(labels) > 2 and classifier.solver == "liblinear":
         raise BaselineError("liblinear fits a classifier for each class, and adesieve runs multinomial ones; take lbfgs")
-    settings = vectorizer_settings(vectorizer)
     terms = [str(term) for term in vectorizer.get_feature_names_out()]
     write_folder(folder, settings, terms, vectorizer.idf_ if vectorizer.use_idf else None, classifier.coef_,
                  classifier.intercept_, labels)

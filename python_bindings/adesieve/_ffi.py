@@ -260,6 +260,7 @@ class CalibrationInfo(_Sized):
         ("ece_before", c_double),
         ("ece_after", c_double),
         ("data", c_char_p),
+        ("model", c_char_p),
     ]
 
 

@@ -27,6 +27,7 @@ class Calibration:
     ece_before: float  #: expected calibration error, 15 bins of equal width
     ece_after: float
     data: str  #: what the texts were
+    model: str | None  #: SHA-256 of the model that it was fitted for; None: an older file
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def calibration_of(info: _ffi.CalibrationInfo) -> Calibration:
         ece_before=info.ece_before,
         ece_after=info.ece_after,
         data=info.data.decode("utf-8", "replace"),
+        model=info.model.decode("ascii") if info.model else None,
     )
 
 

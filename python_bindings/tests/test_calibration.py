@@ -43,6 +43,7 @@ def test_fit(folder, labelled):
         made = clf.calibrate(texts, labels, method="platt", folds=5, seed=3, data="some texts")
         assert isinstance(made, Calibration) and made == clf.calibration and clf.info["calibrated"]
         assert (made.method, made.n, made.n_positive) == ("platt", 200, labels.count("ADE"))
+        assert len(made.model) == 64 and set(made.model) <= set("0123456789abcdef")
         assert made.data == "some texts" and made.prevalence == made.n_positive / made.n
         assert made.slope > 0 and made.offset is not None and made.temperature is None
         assert made.log_loss_after < made.log_loss_before
@@ -182,3 +183,6 @@ def test_prefilter(calibrated, data, root):
     assert {(row.pmid, row.sentence) for row, keep in zip(whole, passed) if keep} == kept
     with pytest.raises(adesieve.Error):
         calibrated.screen(file, prefilter=data / "tiny_bert_cls")  # no baseline, and not calibrated
+    with adesieve.Classifier(data / "tiny_bert_cls", "cpu", "f32") as unnamed:
+        with pytest.raises(adesieve.Error, match='looks for "ADE" and the model .* for "LABEL_1"'):
+            unnamed.screen(file, prefilter=baseline)

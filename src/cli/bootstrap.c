@@ -87,6 +87,8 @@ uint64_t chance_binomial(chance *state, uint64_t n, double p) {
 
 /* ---- The bootstrap ---- */
 
+enum { CELLS_UNASKED = 1 << 16 }; /* drawn between two questions whether to stop */
+
 /* One multinomial draw: each cell takes its share of what the cells before it have left. */
 static void draw(chance *state, const uint64_t *counts, size_t cells, uint64_t n, uint64_t *out) {
     uint64_t left = n, weight = n;
@@ -110,25 +112,30 @@ static double percentile(const double *sorted, size_t count, double share) {
 }
 
 int bootstrap_intervals(const uint64_t *confusion, int32_t n_labels, int32_t positive, size_t samples, uint64_t seed,
-                        double *low, double *high) {
-    size_t    cells = (size_t)n_labels * (size_t)n_labels, measures = measures_count(n_labels);
+                        int (*stop)(void), double *low, double *high) {
+    size_t    cells = (size_t)n_labels * (size_t)n_labels, measures = measures_count(n_labels), unasked = 0;
     uint64_t *counts = malloc(cells * sizeof *counts), n = 0;
     double   *one = malloc(measures * sizeof *one);
     double   *all = samples > 0 && measures > SIZE_MAX / sizeof *all / samples
                         ? NULL
                         : malloc((samples > 0 ? samples : 1) * measures * sizeof *all);
     chance    state;
-    int       done = counts && one && all;
+    int       result = counts && one && all ? BOOTSTRAP_OK : BOOTSTRAP_NO_MEMORY;
     for (size_t i = 0; i < cells; i++) n += confusion[i];
     chance_start(&state, seed);
-    for (size_t s = 0; s < samples && done; s++) {
+    for (size_t s = 0; s < samples && result == BOOTSTRAP_OK; s++) {
         draw(&state, confusion, cells, n, counts);
         measures_of_counts(counts, n_labels, positive, NAN, one);
         for (size_t i = 0; i < measures; i++) all[i * samples + s] = one[i];
+        unasked += cells;
+        if (unasked < CELLS_UNASKED) continue;
+        unasked = 0;
+        if (stop && stop()) result = BOOTSTRAP_STOPPED;
     }
-    for (size_t i = 0; i < measures && done; i++) {
+    for (size_t i = 0; i < measures && result == BOOTSTRAP_OK; i++) {
         double *values = all + i * samples;
         size_t  defined = 0;
+        if (stop && stop()) result = BOOTSTRAP_STOPPED; /* a million values to sort take a while, too */
         for (size_t s = 0; s < samples; s++)
             if (!isnan(values[s])) values[defined++] = values[s];
         if (defined > 0) qsort(values, defined, sizeof *values, by_size);
@@ -140,5 +147,5 @@ int bootstrap_intervals(const uint64_t *confusion, int32_t n_labels, int32_t pos
     free(counts);
     free(one);
     free(all);
-    return done ? 0 : -1;
+    return result;
 }

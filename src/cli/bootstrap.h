@@ -11,10 +11,11 @@
  * neither time nor memory depends on n. Samples in which a value is not defined do not count for it; a value that is
  * defined in none has NaN, and so has one that is the same in all, such as a recall of exactly 1: the bootstrap cannot
  * tell how far that is from certain. Numbers are drawn by xoshiro256** from `seed`: the same bounds on every machine
- * whose mathematical functions round alike. low, high   (measures_count(n_labels)). Returns 0, or -1 when out of
- * memory. */
+ * whose mathematical functions round alike. low, high   (measures_count(n_labels)). `stop` is asked every few
+ * milliseconds whether to give up; NULL = never. */
+enum { BOOTSTRAP_OK = 0, BOOTSTRAP_NO_MEMORY = -1, BOOTSTRAP_STOPPED = -2 };
 int bootstrap_intervals(const uint64_t *confusion, int32_t n_labels, int32_t positive, size_t samples, uint64_t seed,
-                        double *low, double *high);
+                        int (*stop)(void), double *low, double *high);
 
 /* ---- Its parts, for tests ---- */
 

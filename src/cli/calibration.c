@@ -6,6 +6,7 @@
 #include "messages.h"
 
 #include <stdio.h>
+#include <string.h>
 
 const char *target_name(int target) {
     switch (target) {
@@ -36,6 +37,27 @@ static void say_point(const threshold *found, const settings *wanted, const engi
         share_text(p->review, p->review_low, p->review_high, review, sizeof review));
 }
 
+int calibration_is_stale(ade_model *model, const ade_calibration_info *info) {
+    char digest[65];
+    if (!info->model) return 0;
+    if (ade_model_hash(model, digest) == ADE_OK) return strcmp(digest, info->model) != 0;
+    engine_failed(ADE_IO, "the model's hash");
+    return -1;
+}
+
+int calibration_check(const engine *used) {
+    ade_calibration_info info = ADE_CALIBRATION_INFO_INIT;
+    int                  stale;
+    if (ade_model_get_calibration(used->model, &info) != ADE_OK) return CLI_OK; /* whoever needs it says so */
+    stale = calibration_is_stale(used->model, &info);
+    if (stale > 0)
+        say(SAY_WARNING,
+            "%s: the calibration was made for other weights than the model has now, so its probabilities and thresholds "
+            "need not hold; make it anew with adesieve calibrate.",
+            used->model_info.folder);
+    return stale < 0 ? CLI_FAILED : CLI_OK;
+}
+
 int threshold_find(threshold *out, const engine *used, settings *wanted) {
     ade_calibration_info info = ADE_CALIBRATION_INFO_INIT;
     ade_status           status;
@@ -43,6 +65,10 @@ int threshold_find(threshold *out, const engine *used, settings *wanted) {
     if (wanted->calibrated) {
         status = ade_model_get_calibration(used->model, &info);
         if (status != ADE_OK) return engine_failed(status, NULL);
+    }
+    if (wanted->calibrated || (wanted->threshold >= 0 && wanted->threshold_target != ADE_TARGET_SCORE)) {
+        int checked = calibration_check(used);
+        if (checked != CLI_OK) return checked;
     }
     out->score = wanted->threshold < 0 ? 0.5 : wanted->threshold;
     if (wanted->threshold < 0 || wanted->threshold_target == ADE_TARGET_SCORE) {
@@ -121,5 +147,6 @@ json_t *calibration_object(const ade_calibration_info *info) {
         json_object_set_new(object, "slope", json_real(info->slope));
         json_object_set_new(object, "offset", json_real(info->offset));
     }
+    if (object) json_object_set_new(object, "model_sha256", json_from_text(info->model));
     return object;
 }

@@ -16,6 +16,13 @@ typedef struct threshold {
  */
 int threshold_find(threshold *out, const engine *used, settings *wanted);
 
+/* Whether the calibration was made for other weights than the model has: 1; 0, also of an older file, which does not say
+ * for which; -1 with a failure that has been said. */
+int calibration_is_stale(ade_model *model, const ade_calibration_info *info);
+
+/* Where the model's calibration is used: warns of one that was made for other weights. Returns an exit status. */
+int calibration_check(const engine *used);
+
 /* "threshold", "threshold_target", "calibrated" and "prevalence", for --stats and the manifest; `used` may be NULL. */
 json_t *threshold_object(const threshold *used, const settings *wanted);
 

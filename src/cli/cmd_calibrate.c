@@ -303,6 +303,7 @@ static int show(calibrate_run *run) {
     ade_calibration_info info = ADE_CALIBRATION_INFO_INIT;
     int                  status;
     again.calibration = run->path;
+    again.max_length = again.token_budget = 0; /* what they do has been said */
     status = engine_open_model(&used, &again);
     if (status == CLI_OK) {
         ade_status result = ade_model_get_calibration(used.model, &info);

@@ -148,12 +148,11 @@ static int handle(void *user, const text_window *window) {
     if (status != CLI_OK) return status;
     result =
         ade_classify(run->engine.session, window->texts, window->count, run->results, run->logits, run->probabilities);
-    if (result == ADE_BAD_INPUT) { /* the library counts the texts of this call */
-        engine_failed(result, NULL);
-        say(SAY_HINT, "text 0 is %s", text_run_place(&run->texts, window, 0, place, sizeof place));
-        return CLI_FAILED;
+    if (result != ADE_OK) {
+        status = engine_failed(result, NULL);
+        if (status == CLI_FAILED) text_run_say_place(&run->texts, window, ade_last_error());
+        return status;
     }
-    if (result != ADE_OK) return engine_failed(result, NULL);
     run->seconds_classify += seconds_now() - start;
     start = seconds_now();
     for (size_t i = 0; i < window->count; i++) {

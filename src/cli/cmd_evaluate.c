@@ -3,6 +3,7 @@
  * with --seen 16 to 43 bytes for each different text. */
 #include "commands.h"
 
+#include "calibration.h"
 #include "evaluate_report.h"
 #include "exit_status.h"
 #include "labelled.h"
@@ -16,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_SAMPLES = 10000 };
+enum { DEFAULT_SAMPLES = 10000, MOST_LABELS = 1000 };
 
 typedef struct evaluate_run {
     settings       *wanted;
@@ -39,6 +40,11 @@ static int out_of_memory(void) {
 
 static int refuse_kind(const engine *used) {
     const ade_model_info *info = &used->model_info;
+    if (info->problem == ADE_PROBLEM_SINGLE_LABEL && info->n_labels > MOST_LABELS) {
+        say(SAY_ERROR, "%s: has %d labels, but evaluate measures models with at most %d.", info->folder,
+            (int)info->n_labels, MOST_LABELS);
+        return CLI_FAILED;
+    }
     if (info->problem == ADE_PROBLEM_SINGLE_LABEL && info->n_labels >= 2) return CLI_OK;
     say(SAY_ERROR, "%s: is a %s, but evaluate measures models that give each text one of several labels.", info->folder,
         info->problem == ADE_PROBLEM_MULTI_LABEL  ? "multi-label model"
@@ -99,7 +105,7 @@ static int match_labels(const engine *first, evaluated_model *model) {
 static int find_threshold(const settings *wanted, evaluated_model *model) {
     ade_operating_point point = ADE_OPERATING_POINT_INIT;
     ade_status          status;
-    model->threshold = wanted->threshold;
+    model->threshold = (double)(float)wanted->threshold; /* a score that was copied reaches itself */
     if (wanted->threshold < 0) return CLI_OK;
     if (model->engine.model_info.n_labels > 2) {
         say(SAY_ERROR, "%s: has %d labels, but '--threshold' needs a model that has two.",
@@ -114,23 +120,51 @@ static int find_threshold(const settings *wanted, evaluated_model *model) {
     return CLI_OK;
 }
 
-static int open_models(evaluate_run *run) {
-    settings           *wanted = run->wanted;
-    evaluate_report    *report = &run->report;
-    ade_session_options options;
-    int                 status = CLI_OK;
-    engine_session_options(wanted, &options);
+/* Of several models, a baseline runs as it only can: what the options say is for the others. */
+static int open_session(evaluate_run *run, engine *used) {
+    const ade_model_info *info = &used->model_info;
+    int                   several = run->report.n_models > 1;
+    ade_session_options   options;
+    ade_status            status;
+    engine_session_options(run->wanted, &options);
     options.progress = text_run_progress;
     options.progress_user = &run->texts;
+    if (several && info->kind == ADE_MODEL_BASELINE) {
+        if (options.device == ADE_DEVICE_CUDA ||
+            (options.precision != ADE_PRECISION_AUTO && options.precision != ADE_PRECISION_F64))
+            say(SAY_NOTE,
+                "%s is a baseline: it runs on the CPU in f64, and '--device' and '--precision' are for the "
+                "other models",
+                info->folder);
+        options.device = ADE_DEVICE_AUTO;
+        options.precision = ADE_PRECISION_AUTO;
+    }
+    status = ade_session_open(used->model, &options, &used->session);
+    if (status == ADE_OK) {
+        used->session_info = (ade_session_info)ADE_SESSION_INFO_INIT;
+        status = ade_session_get_info(used->session, &used->session_info);
+    }
+    if (status != ADE_OK) {
+        int result = engine_failed(status, several ? info->folder : NULL);
+        return status == ADE_INVALID_ARGUMENT ? CLI_USAGE : result;
+    }
+    return signals_interrupted() ? CLI_INTERRUPTED : CLI_OK;
+}
+
+static int open_models(evaluate_run *run) {
+    settings        *wanted = run->wanted;
+    evaluate_report *report = &run->report;
+    int              status = CLI_OK;
     for (size_t i = 0; i < report->n_models && status == CLI_OK; i++) {
         evaluated_model *model = &report->models[i];
         settings         one = *wanted;
         one.model = wanted->n_models > 0 ? wanted->models[i] : wanted->model;
         status = engine_open_model(&model->engine, &one);
         if (status == CLI_OK) status = refuse_kind(&model->engine);
+        if (status == CLI_OK && model->engine.model_info.calibrated) status = calibration_check(&model->engine);
         if (status == CLI_OK) status = match_labels(&report->models[0].engine, model);
         if (status == CLI_OK) status = find_threshold(wanted, model);
-        if (status == CLI_OK) status = engine_open_session(&model->engine, &one, &options);
+        if (status == CLI_OK) status = open_session(run, &model->engine);
         if (status != CLI_OK) return status;
         model->shown = model->engine.model_info.name;
     }
@@ -342,7 +376,7 @@ static void say_counts(const evaluate_run *run) {
     if (run->texts.replaced > 0)
         say(SAY_WARNING, "%llu invalid UTF-8 parts were replaced.", (unsigned long long)run->texts.replaced);
     if (evaluate_undefined(report, &report->models[0].sets[TEXTS_ALL], why, sizeof why))
-        say(SAY_WARNING, "AUROC, average precision and the precision to expect are %s.", why);
+        say(SAY_WARNING, "AUROC, average precision and the precision to expect are %s", why);
 }
 
 static int write_report(evaluate_run *run) {
@@ -350,8 +384,10 @@ static int write_report(evaluate_run *run) {
     int              status = CLI_OK;
     for (size_t i = 0; i < report->n_models; i++)
         for (int set = 0; set < report->n_sets; set++) {
-            if (signals_interrupted()) return CLI_INTERRUPTED; /* a million samples take a while */
-            if (evaluation_finish(&report->models[i].sets[set], report->samples, run->wanted->seed) != SCORE_CURVE_OK) {
+            int result = evaluation_finish(&report->models[i].sets[set], report->samples, run->wanted->seed,
+                                           signals_interrupted); /* a million samples take a while */
+            if (result == EVALUATION_STOPPED || signals_interrupted()) return CLI_INTERRUPTED;
+            if (result != SCORE_CURVE_OK) {
                 say(SAY_ERROR, "the intervals, or the order of the scores in %s, cannot be made: %s.",
                     score_curve_folder(), strerror(errno));
                 return CLI_FAILED;

@@ -96,21 +96,27 @@ line(bytes *out, const char *name, const char *format, ...) {
 
 static const char *text_or(const char *text, const char *other) { return text && *text ? text : other; }
 
-static void put_calibration(bytes *out, const engine *used) {
+static int put_calibration(bytes *out, const engine *used) {
     ade_calibration_info info = ADE_CALIBRATION_INFO_INIT;
     char                 method[100];
+    int                  stale;
     if (ade_model_get_calibration(used->model, &info) != ADE_OK) {
         line(out, "  calibration", "%s", used->model_info.problem == ADE_PROBLEM_SINGLE_LABEL
                                              ? "none; adesieve calibrate makes one from labelled texts"
                                              : "none, nor can such a model have one");
-        return;
+        return CLI_OK;
     }
+    stale = calibration_is_stale(used->model, &info);
+    if (stale < 0) return CLI_FAILED;
     line(out, "  calibration", "%s", calibration_text(&info, method, sizeof method));
     line(out, "", "on %llu texts, %llu of them positive (prevalence %.4f)%s%s", (unsigned long long)info.n,
          (unsigned long long)info.n_positive, info.prevalence, info.data && *info.data ? ": " : "",
          text_or(info.data, ""));
     line(out, "", "log-loss %.4f -> %.4f, expected calibration error %.4f -> %.4f (cross-validated)",
          info.log_loss_before, info.log_loss_after, info.ece_before, info.ece_after);
+    if (stale > 0)
+        line(out, "", "made for other weights than the model has now: make it anew with adesieve calibrate");
+    return CLI_OK;
 }
 
 static int put_text(bytes *out, engine *used, const char *processor) {
@@ -126,8 +132,12 @@ static int put_text(bytes *out, engine *used, const char *processor) {
         return CLI_OK;
     }
     if (ade_model_hash(used->model, digest) != ADE_OK) return engine_failed(ADE_IO, "the model's hash");
-    line(out, "device", "%s: %s, %s", device_text(session->device, session->device_index, name, sizeof name),
-         text_or(session->device_name, "unnamed"), text_or(session->instruction_set, "no special instructions"));
+    if (model->kind == ADE_MODEL_BASELINE)
+        line(out, "device", "%s: %s", device_text(session->device, session->device_index, name, sizeof name),
+             text_or(session->device_name, "unnamed"));
+    else
+        line(out, "device", "%s: %s, %s", device_text(session->device, session->device_index, name, sizeof name),
+             text_or(session->device_name, "unnamed"), text_or(session->instruction_set, "no special instructions"));
     line(out, "", "%s", text_or(session->device_reason, "chosen by the options."));
     if (model->kind == ADE_MODEL_BASELINE)
         line(out, "runs as", "%s, %d %s, texts of any length", precision_text(session->precision),
@@ -151,7 +161,7 @@ static int put_text(bytes *out, engine *used, const char *processor) {
     for (int32_t i = 0; i < model->n_labels; i++)
         line(out, i == 0 ? "  labels" : "", "%d = %s%s", (int)i, ade_model_label(used->model, i),
              i == model->positive_label ? " (positive: its probability is the score)" : "");
-    put_calibration(out, used);
+    if (put_calibration(out, used) != CLI_OK) return CLI_FAILED;
     line(out, "  tokenizer", "%s: %d entries, %s, accents %s", text_or(model->tokenizer_source, "?"),
          (int)model->vocab_size, model->lowercase ? "lower-cases texts" : "keeps case",
          model->strip_accents ? "stripped" : "kept");

@@ -258,7 +258,7 @@ static int begin(screen_run *run) {
     int status = open_outputs(run);
     if (status == CLI_OK && !run->wanted->dry_run) status = engine_open_model(&run->engine, run->wanted);
     if (status == CLI_OK && run->engine.model) status = threshold_find(&run->threshold, &run->engine, run->wanted);
-    if (status == CLI_OK) status = prefilter_open(&run->prefilter, run->wanted);
+    if (status == CLI_OK) status = prefilter_open(&run->prefilter, run->wanted, &run->engine);
     if (status == CLI_OK) status = open_screen(run);
     if (status == CLI_OK) status = screen_output_begin(&run->out, run->screen);
     if (status == CLI_OK && run->out.resumed) {

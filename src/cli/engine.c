@@ -57,6 +57,13 @@ int engine_open_model(engine *out, const settings *wanted) {
             say(SAY_HINT, "-m takes a folder with config.json, model.safetensors and the tokenizer's files");
         return result;
     }
+    if (out->model_info.kind == ADE_MODEL_BASELINE && (wanted->max_length > 0 || wanted->token_budget > 0))
+        say(SAY_WARNING, "%s is a baseline, which takes texts of any length: %s%s%s no effect on it.", out->model_info.name,
+            wanted->max_length > 0 ? "'--max-length'" : "",
+            wanted->max_length > 0 && wanted->token_budget > 0 ? " and " : "",
+            wanted->token_budget <= 0  ? " has"
+            : wanted->max_length > 0   ? "'--token-budget' have"
+                                       : "'--token-budget' has");
     out->seconds_open = seconds_now() - start;
     return signals_interrupted() ? CLI_INTERRUPTED : CLI_OK;
 }

@@ -161,9 +161,17 @@ static int put_model(writer *to, const evaluate_report *report, evaluated_model 
     text(to, "sha256", digest);
     text(to, "device", device_text(session->device, session->device_index, device, sizeof device));
     text(to, "precision", precision_text(session->precision));
-    whole(to, "max_length", (uint64_t)session->max_length);
+    begin_item(to, "max_length");
+    if (session->max_length > 0)
+        put_integer(to->out, session->max_length);
+    else
+        put_literal(to->out, "null"); /* a baseline takes all of a text */
     close_item(to, "}");
-    number(to, "threshold", model->threshold < 0 ? NAN : model->threshold);
+    begin_item(to, "threshold");
+    if (model->threshold < 0)
+        put_literal(to->out, "null");
+    else
+        put_float(to->out, (float)model->threshold); /* which it is */
     whole(to, "truncated_texts", model->truncated);
     put_measures(to, report, &model->sets[TEXTS_ALL]);
     for (int set = 1; set < report->n_sets; set++) {

@@ -2,10 +2,14 @@
  * What the text and the Markdown of adesieve evaluate have in common. */
 #include "evaluate_report.h"
 
+#include "utf8_check.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+enum { MOST_OF_A_NAME = 60 }; /* bytes */
 
 const char *evaluate_label(const evaluate_report *report, int32_t index) {
     return ade_model_label(report->models[0].engine.model, index);
@@ -58,10 +62,7 @@ void evaluate_put_decision(bytes *out, const evaluate_report *report) {
         const evaluated_model *model = &report->models[i];
         if (i > 0 && wanted->threshold_target == ADE_TARGET_SCORE) break;
         if (i > 0) put_literal(out, ", ");
-        if (wanted->threshold_target == ADE_TARGET_SCORE)
-            put_double(out, model->threshold);
-        else
-            put_float(out, (float)model->threshold); /* which it is */
+        put_float(out, (float)model->threshold); /* which it is */
         if (report->n_models > 1 && wanted->threshold_target != ADE_TARGET_SCORE) {
             put_literal(out, " (");
             put_literal(out, model->shown);
@@ -94,12 +95,13 @@ void evaluate_put_p(bytes *out, int width, uint64_t b, uint64_t c) {
 }
 
 const char *evaluate_undefined(const evaluate_report *report, const evaluation *of, char *buffer, size_t size) {
+    const char *name = evaluate_label(report, report->positive);
+    size_t      length = strlen(name), shown = utf8_cut(name, length, MOST_OF_A_NAME);
     if (!isnan(of->curves.auroc)) return NULL;
     if (of->n == 0)
         snprintf(buffer, size, "not defined: there is no text");
-    else if (of->positives == 0)
-        snprintf(buffer, size, "not defined: no text is labelled %.60s", evaluate_label(report, report->positive));
     else
-        snprintf(buffer, size, "not defined: every text is labelled %.60s", evaluate_label(report, report->positive));
+        snprintf(buffer, size, "not defined: %s text is labelled %.*s%s", of->positives == 0 ? "no" : "every",
+                 (int)shown, name, shown < length ? "..." : "");
     return buffer;
 }

@@ -13,7 +13,7 @@ typedef struct evaluated_model {
     engine      engine;
     const char *shown;     /* its name, or its folder where two models have one name */
     int32_t    *to_first;  /* (C): the first model's label that its own is */
-    double      threshold; /* of the score; negative: the likeliest label */
+    double      threshold; /* of the score, a float as that is; negative: the likeliest label */
     uint64_t    truncated;
     evaluation  sets[N_TEXT_SETS];
 } evaluated_model;

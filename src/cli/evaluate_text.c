@@ -2,6 +2,8 @@
  * adesieve evaluate -f text: tables for a terminal of 80 columns. */
 #include "evaluate_report.h"
 
+#include "utf8_check.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -145,11 +147,11 @@ static void put_confusion(bytes *out, const evaluate_report *report, const evalu
     }
     put_literal(out, "\n");
     for (int32_t i = 0; i < labels; i++) {
-        char row[512];
-        if (numbers)
-            snprintf(row, sizeof row, "%d %.400s", (int)i, evaluate_label(report, i));
-        else
-            snprintf(row, sizeof row, "%.400s", evaluate_label(report, i));
+        const char *name = evaluate_label(report, i);
+        size_t      length = strlen(name), shown = utf8_cut(name, length, 400);
+        char        row[512], number[24] = "";
+        if (numbers) snprintf(number, sizeof number, "%d ", (int)i);
+        snprintf(row, sizeof row, "%s%.*s%s", number, (int)shown, name, shown < length ? "..." : "");
         put_name(out, row, widest + 1);
         for (int32_t j = 0; j < labels; j++) {
             snprintf(text, sizeof text, "%llu", (unsigned long long)of->confusion[i * labels + j]);

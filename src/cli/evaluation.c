@@ -27,7 +27,7 @@ int evaluation_add(evaluation *to, int32_t label, int32_t predicted, float score
     return score_curve_add(to->curve, score, positive);
 }
 
-int evaluation_finish(evaluation *of, size_t samples, uint64_t seed) {
+int evaluation_finish(evaluation *of, size_t samples, uint64_t seed, int (*stop)(void)) {
     size_t labels = (size_t)of->n_labels, positive = (size_t)of->positive, measures = measures_count(of->n_labels);
     for (size_t i = 0; i < labels; i++)
         for (size_t j = 0; j < labels; j++) {
@@ -45,8 +45,11 @@ int evaluation_finish(evaluation *of, size_t samples, uint64_t seed) {
     if (samples > 0) {
         of->low = malloc(measures * sizeof *of->low);
         of->high = malloc(measures * sizeof *of->high);
-        if (!of->low || !of->high ||
-            bootstrap_intervals(of->confusion, of->n_labels, of->positive, samples, seed, of->low, of->high) != 0) {
+        int result = of->low && of->high ? bootstrap_intervals(of->confusion, of->n_labels, of->positive, samples, seed,
+                                                               stop, of->low, of->high)
+                                         : BOOTSTRAP_NO_MEMORY;
+        if (result == BOOTSTRAP_STOPPED) return EVALUATION_STOPPED;
+        if (result != BOOTSTRAP_OK) {
             errno = ENOMEM;
             return SCORE_CURVE_FAILED;
         }

@@ -24,9 +24,12 @@ typedef struct evaluation {
 int evaluation_start(evaluation *out, int32_t n_labels, int32_t positive, size_t curve_capacity);
 
 /* label and predicted: below n_labels. score: the positive label's probability. calibrated: negative = there is none.
- * These two return SCORE_CURVE_OK or SCORE_CURVE_FAILED with errno. */
+ * These two return SCORE_CURVE_OK or SCORE_CURVE_FAILED with errno; the second EVALUATION_STOPPED when `stop` (NULL =
+ * never), which it asks again and again, wanted that. */
 int evaluation_add(evaluation *to, int32_t label, int32_t predicted, float score, double calibrated);
-int evaluation_finish(evaluation *of, size_t samples, uint64_t seed); /* samples of the bootstrap; 0 = no intervals */
+enum { EVALUATION_STOPPED = -2 };
+int evaluation_finish(evaluation *of, size_t samples, uint64_t seed, /* of the bootstrap; 0 samples = no intervals */
+                      int (*stop)(void));
 
 void evaluation_free(evaluation *of);
 

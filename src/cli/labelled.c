@@ -4,6 +4,7 @@
 
 #include "exit_status.h"
 #include "messages.h"
+#include "utf8_check.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -53,10 +54,12 @@ static int reserve(labelled *all, size_t count) {
 
 /* ---- Labels ---- */
 
-/* "2" is label 2; -1 where it is no number or none of a label. */
+enum { MOST_OF_A_NAME = 60 }; /* bytes, in messages */
+
+/* "2" is label 2, "02" is not; -1 where it is no number or none of a label. */
 static int32_t by_number(const ade_text *label, int32_t n_labels) {
     int64_t number = 0;
-    if (label->size == 0 || label->size > 9) return -1;
+    if (label->size == 0 || label->size > 9 || (label->size > 1 && label->data[0] == '0')) return -1;
     for (size_t i = 0; i < label->size; i++) {
         if (label->data[i] < '0' || label->data[i] > '9') return -1;
         number = number * 10 + (label->data[i] - '0');
@@ -64,15 +67,23 @@ static int32_t by_number(const ade_text *label, int32_t n_labels) {
     return number < n_labels ? (int32_t)number : -1;
 }
 
+/* AMBIGUOUS: the name of one label, and the number of another one. */
+enum { UNKNOWN = -1, AMBIGUOUS = -2 };
 static int32_t label_index(const engine *used, const ade_text *label) {
-    int32_t n_labels = used->model_info.n_labels, alike = -1;
+    int32_t n_labels = used->model_info.n_labels, alike = UNKNOWN, number = by_number(label, n_labels);
     for (int32_t i = 0; i < n_labels; i++) {
         const char *name = ade_model_label(used->model, i);
         if (strlen(name) != label->size) continue;
-        if (memcmp(name, label->data, label->size) == 0) return i;
+        if (memcmp(name, label->data, label->size) == 0) return number < 0 || number == i ? i : AMBIGUOUS;
         if (alike < 0 && strncasecmp(name, label->data, label->size) == 0) alike = i;
     }
-    return alike >= 0 ? alike : by_number(label, n_labels);
+    return alike >= 0 ? alike : number;
+}
+
+static void put_cut(bytes *out, const char *name, size_t size) {
+    size_t shown = utf8_cut(name, size, MOST_OF_A_NAME);
+    put_valid_utf8(out, name, shown);
+    if (shown < size) put_literal(out, "...");
 }
 
 static int fail_label(const labelled *all, const text_window *window, size_t index) {
@@ -82,22 +93,28 @@ static int fail_label(const labelled *all, const text_window *window, size_t ind
     char            place[512];
     for (int32_t i = 0; i < first->model_info.n_labels && known.size < 400; i++) {
         if (i > 0) put_literal(&known, ", ");
-        put_literal(&known, ade_model_label(first->model, i));
+        put_cut(&known, ade_model_label(first->model, i), strlen(ade_model_label(first->model, i)));
         put_literal(&known, " (");
         put_integer(&known, i);
         put_literal(&known, ")");
-        if (known.size >= 400) put_literal(&known, ", ..");
+        if (known.size >= 400 && i + 1 < first->model_info.n_labels) put_literal(&known, ", ...");
     }
     put_raw(&known, "", 1);
-    put_valid_utf8(&shown, label->data, label->size > 60 ? 60 : label->size);
+    put_cut(&shown, label->data, label->size);
     put_raw(&shown, "", 1);
     text_run_place(all->run, window, index, place, sizeof place);
-    if (label->size == 0)
+    if (all->labels[index] == AMBIGUOUS)
+        say(SAY_ERROR,
+            "%s: the label '%s' is the name of one label and the number of another: %s; give the model names that are "
+            "no numbers with '--labels'.",
+            place, shown.failed ? "?" : shown.data, known.failed ? "?" : known.data);
+    else if (label->size == 0)
         say(SAY_ERROR, "%s: the label is empty; the model has: %s.", place, known.failed ? "?" : known.data);
     else
         say(SAY_ERROR, "%s: the label '%s' is none of the model's: %s.", place, shown.failed ? "?" : shown.data,
             known.failed ? "?" : known.data);
-    say(SAY_HINT, "a label is written as its name or its number; --labels A,B,... gives the model other names");
+    if (all->labels[index] != AMBIGUOUS)
+        say(SAY_HINT, "a label is written as its name or its number; --labels A,B,... gives the model other names");
     bytes_free(&known);
     bytes_free(&shown);
     return CLI_FAILED;
@@ -120,13 +137,8 @@ static int classify(labelled *all, size_t number, const text_window *window) {
     ade_status       status = ade_classify(used->session, window->texts, window->count, scores->results, scores->logits,
                                            scores->probabilities);
     if (status != ADE_OK) {
-        const char        *error = strstr(ade_last_error(), "text ");
-        unsigned long long at = window->count;
-        int                result;
-        if (error && sscanf(error, "text %llu", &at) != 1) at = window->count;
-        result = engine_failed(status, which);
-        if (at < window->count) /* the library counts the texts of this call, from 0 */
-            say(SAY_HINT, "text %llu is %s", at, text_run_place(all->run, window, (size_t)at, place, sizeof place));
+        int result = engine_failed(status, which);
+        if (result == CLI_FAILED) text_run_say_place(all->run, window, ade_last_error());
         return result;
     }
     for (size_t i = 0; i < window->count; i++) {

@@ -22,9 +22,9 @@ typedef int (*labelled_fn)(void *user, const labelled_window *window);
 
 /* Reads all inputs that `wanted` names, looks each label up (a name of the first model's labels in any case of ASCII
  * letters, or its number), classifies with every engine, and calls `handle` for each window. Labelled data must be
- * whole to be measured: the first input that fails ends the run. A label that is not known is an error that names
- * file, line, the label and those that are possible; so is an output that is no finite number. Returns an exit status;
- * what went wrong has been said. */
+ * whole to be measured: the first input that fails ends the run. A label that is not known, or the name of one label
+ * and the number of another, is an error that names file, line, the label and those that are possible; so is an output
+ * that is no finite number. Returns an exit status; what went wrong has been said. */
 int labelled_run(text_run *run, const settings *wanted, engine *engines, size_t n_engines, labelled_fn handle,
                  void *user);
 

@@ -6,6 +6,7 @@
 #include "exit_status.h"
 #include "help.h"
 #include "messages.h"
+#include "model_guard.h"
 #include "output.h"
 #include "signals.h"
 
@@ -66,7 +67,8 @@ static int run_command(command_id command, int argc, char **argv) {
     } else if (wanted.version) {
         status = show(make_version);
     } else {
-        status = commands[command](&wanted);
+        status = model_guard_check(command, &wanted);
+        if (status == CLI_OK) status = commands[command](&wanted);
         if (status == CLI_INTERRUPTED)
             say(SAY_ERROR, "interrupted%s.",
                 wanted.interrupted[0] ? wanted.interrupted

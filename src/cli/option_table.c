@@ -75,7 +75,8 @@ const option_entry option_table[] = {
     {CALIBRATE, 0, "folds", "N", OPTION_INTEGER, AT(folds), 2, 100, "Parts of the cross-validation. Default: 10."},
     {CALIBRATE, 0, "data", "TEXT", OPTION_TEXT, AT(data), 0, 0,
      "What the texts are, kept with the calibration. Default: the names of the inputs."},
-    {SCREEN, 'a', "all", NULL, OPTION_FLAG, AT(all), 0, 0, "Write a row for every sentence, not only for hits."},
+    {SCREEN, 'a', "all", NULL, OPTION_FLAG, AT(all), 0, 0,
+     "Write a row for every sentence, not only for hits; with --prefilter, sentences that it leaves out have none."},
     {SCREEN, 0, "no-text", NULL, OPTION_FLAG, AT(no_text), 0, 0, "Leave the sentence itself out of the rows."},
     {SCREEN, 0, "no-deleted", NULL, OPTION_FLAG, AT(no_deleted), 0, 0,
      "Leave out the rows of deleted records; they are still counted."},
@@ -280,9 +281,10 @@ const command_entry command_table[N_COMMANDS] = {
         {"evaluate", "measure models on labelled texts", "adesieve evaluate [OPTIONS] FILE...",
          "Reads texts with labels: the columns text and label of a CSV or TSV file, or these fields of JSON Lines. A label "
          "is one of the model's (in any case of letters), or its number. Writes accuracy, precision, recall and F1 of "
-         "each label and their means, with 95 % intervals, the confusion matrix, AUROC, average precision, Brier score "
-         "and expected calibration error, and the precision to expect where positive texts are rarer. Several models "
-         "are compared by McNemar's test.",
+         "each label and their means over the labels that occur, with 95 % intervals, the confusion matrix, AUROC, "
+         "average precision, Brier score and expected calibration error (15 bins of equal width), and the precision to "
+         "expect where positive texts are rarer. Several models are compared by McNemar's test; a baseline among them "
+         "runs on the CPU in f64, whatever --device and --precision say.",
          evaluate_examples},
     [COMMAND_CALIBRATE] =
         {"calibrate", "fit a model's calibration and operating points", "adesieve calibrate [OPTIONS] FILE...",

@@ -7,6 +7,7 @@
 #include "messages.h"
 
 #include <string.h>
+#include <strings.h>
 
 #define USUAL_RECALL 0.995
 
@@ -24,8 +25,32 @@ static void say_cost(const prefilter *p) {
         p->point.review);
 }
 
-static int find_point(prefilter *p, const settings *wanted) {
+static int check_label(const prefilter *p, const engine *used) {
+    const char *its = ade_model_label(p->model, p->info.positive_label), *ours;
+    if (!used->model) return CLI_OK;
+    ours = ade_model_label(used->model, used->model_info.positive_label);
+    if (its && ours && strcasecmp(its, ours) == 0) return CLI_OK;
+    say(SAY_ERROR,
+        "'--prefilter' %s looks for \"%s\" and the model %s for \"%s\", so it would drop what the model is to find.",
+        p->info.folder, its ? its : "", used->model_info.folder, ours ? ours : "");
+    say(SAY_HINT, "give the model the same label with --positive-label, name its labels with --labels, or take another "
+                  "prefilter");
+    return CLI_FAILED;
+}
+
+static int check_calibration(const prefilter *p) {
+    int stale = calibration_is_stale(p->model, &p->calibration);
+    if (stale <= 0) return stale < 0 ? CLI_FAILED : CLI_OK;
+    say(SAY_ERROR,
+        "--prefilter: %s: its calibration was made for other weights than it has now, so nobody knows what it would "
+        "drop; make it anew with adesieve calibrate -m %s FILE.",
+        p->info.folder, p->info.folder);
+    return CLI_FAILED;
+}
+
+static int find_point(prefilter *p, const settings *wanted, const engine *used) {
     ade_status status;
+    int        checked;
     p->info = (ade_model_info)ADE_MODEL_INFO_INIT;
     p->point = (ade_operating_point)ADE_OPERATING_POINT_INIT;
     p->calibration = (ade_calibration_info)ADE_CALIBRATION_INFO_INIT;
@@ -37,21 +62,24 @@ static int find_point(prefilter *p, const settings *wanted) {
         say(SAY_HINT, "models/tfidf-logreg of adesieve is one; training/baseline.py makes others");
         return CLI_FAILED;
     }
+    checked = check_label(p, used);
+    if (checked != CLI_OK) return checked;
     status = ade_model_get_calibration(p->model, &p->calibration);
     if (status == ADE_OK)
         status = ade_model_operating_point(p->model, ADE_TARGET_RECALL, p->recall, wanted->prevalence, &p->point);
-    return status == ADE_OK ? CLI_OK : engine_failed(status, "--prefilter");
+    return status == ADE_OK ? check_calibration(p) : engine_failed(status, "--prefilter");
 }
 
-int prefilter_open(prefilter *out, const settings *wanted) {
+int prefilter_open(prefilter *out, const settings *wanted, const engine *used) {
     ade_model_options options = ADE_MODEL_OPTIONS_INIT;
     int               status;
     memset(out, 0, sizeof *out);
-    if (!wanted->prefilter || wanted->dry_run) return CLI_OK;
+    if (!wanted->prefilter) return CLI_OK;
     options.log = say_library;
     if (ade_model_open(wanted->prefilter, &options, &out->model) != ADE_OK) return engine_failed(ADE_IO, "--prefilter");
-    status = find_point(out, wanted);
-    if (status == CLI_OK) say_cost(out);
+    status = find_point(out, wanted, used);
+    if (status == CLI_OK && !wanted->dry_run) say_cost(out);
+    if (wanted->dry_run) prefilter_close(out);
     return status;
 }
 

@@ -13,9 +13,10 @@ typedef struct prefilter {
     ade_calibration_info calibration;
 } prefilter;
 
-/* Opens the one that the options name, looks up its threshold, and says what recall it costs. Returns an exit status;
- * failures have been said. */
-int  prefilter_open(prefilter *out, const settings *wanted);
+/* Opens the one that the options name, checks that it looks for what the model looks for (`used`, without a model in a dry
+ * run), looks up its threshold, and says what recall it costs. In a dry run it is closed again: it is not used. Returns
+ * an exit status; failures have been said. */
+int  prefilter_open(prefilter *out, const settings *wanted, const engine *used);
 void prefilter_close(prefilter *out);
 
 /* For --stats and the manifest; null where there is none, NULL when out of memory. */

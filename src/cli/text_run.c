@@ -22,6 +22,14 @@ const char *text_run_place(const text_run *run, const text_window *window, size_
     return buffer;
 }
 
+void text_run_say_place(const text_run *run, const text_window *window, const char *error) {
+    const char        *name = error ? strstr(error, "text ") : NULL;
+    unsigned long long at = 0;
+    char               place[512];
+    if (!name || sscanf(name, "text %llu", &at) != 1 || at >= window->count) return;
+    say(SAY_HINT, "text %llu is %s", at, text_run_place(run, window, (size_t)at, place, sizeof place));
+}
+
 int text_run_progress(void *user, uint64_t done, uint64_t total) {
     text_run *run = user;
     double    fraction = -1;

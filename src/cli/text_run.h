@@ -35,4 +35,8 @@ int text_run_progress(void *user, uint64_t done, uint64_t total);
 /* Where text number `index` of the window came from: "FILE, line N". */
 const char *text_run_place(const text_run *run, const text_window *window, size_t index, char *buffer, size_t size);
 
+/* Says where the text came from that `error` names, a sentence of the library about the texts of this window: it counts
+ * them, "text 2: ..", from 0. Says nothing where it names none. */
+void text_run_say_place(const text_run *run, const text_window *window, const char *error);
+
 #endif

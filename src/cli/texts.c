@@ -515,7 +515,8 @@ static texts_result fail_no_member(const texts *in, json_t *object, const char *
     return fail(problem, in->line, ": there is no field '%s'; the fields are: %s.", wanted, used ? names : "none");
 }
 
-/* The label of a record: a string, or a number as it is written. *written is to be freed. */
+/* The label of a record: a string, or a number as it is written, but a whole one without its point: programs that keep
+ * numbers as floats write 1.0 for label 1. *written is to be freed. */
 static texts_result take_json_label(const texts *in, json_t *object, ade_text *label, char **written,
                                     texts_problem *problem) {
     json_t *value = json_object_get(object, in->options.label);
@@ -525,12 +526,17 @@ static texts_result take_json_label(const texts *in, json_t *object, ade_text *l
         label->size = json_string_length(value);
         return TEXTS_FULL;
     }
-    if (!json_is_number(value))
+    if (!json_is_number(value)) {
+        hint(problem, json_is_null(value)      ? "leave texts out whose label is not known"
+                      : json_is_boolean(value) ? "write the label's name, or its number, such as 0 or 1"
+                                               : "each text has one label: its name, or its number");
         return fail(problem, in->line, ": the field '%s' is neither a string nor a number.", in->options.label);
+    }
     *written = json_dumps(value, JSON_ENCODE_ANY);
     if (!*written) return fail(problem, in->line, ": out of memory.");
     label->data = *written;
     label->size = strlen(*written);
+    if (json_is_real(value) && label->size > 2 && strcmp(*written + label->size - 2, ".0") == 0) label->size -= 2;
     return TEXTS_FULL;
 }
 
@@ -574,7 +580,7 @@ static texts_result take_json(texts *in, text_window *window, const char *record
 
 texts_result texts_fill(texts *in, text_window *window, size_t max_texts, size_t max_bytes, texts_problem *problem) {
     problem->error[0] = problem->hint[0] = '\0';
-    while (window->count < max_texts && window->data.size < max_bytes) {
+    while (window->count < max_texts && window->data.size + window->label_data.size < max_bytes) {
         size_t       size = 0, next = 0;
         uint64_t     lines = 1;
         texts_result result = next_record(in, window->count > 0, &size, &next, problem);

@@ -27,7 +27,7 @@ typedef struct texts_options {
 typedef struct text_window {
     bytes     data;
     ade_text *texts;  /* valid after text_window_finish */
-    ade_text *labels; /* the same, where labels are read: what stands there, a JSON number as it is written */
+    ade_text *labels; /* the same, where labels are read: what stands there; of a JSON number 1.0 the 1 */
     bytes     label_data;
     struct text_place {
         size_t   offset;   /* of the text in data */
@@ -68,7 +68,8 @@ typedef enum texts_result {
     TEXTS_ERROR /* see the problem; the texts read before it are in the window */
 } texts_result;
 
-/* Appends texts until the window holds max_texts texts or max_bytes bytes. TEXTS_WAITING only if it holds any. */
+/* Appends texts until the window holds max_texts texts, or max_bytes bytes of texts and labels. TEXTS_WAITING only if
+ * it holds any. */
 texts_result texts_fill(texts *in, text_window *window, size_t max_texts, size_t max_bytes, texts_problem *problem);
 
 uint64_t texts_position(const texts *in); /* bytes read, as stored */

@@ -60,6 +60,13 @@ size_t utf8_invalid_part(const char *text, size_t size) {
     return part;
 }
 
+size_t utf8_cut(const char *text, size_t size, size_t most) {
+    size_t at = most;
+    if (size <= most) return size;
+    while (at > 0 && most - at < 3 && ((unsigned char)text[at] & 0xc0) == 0x80) at--;
+    return at;
+}
+
 size_t utf8_count(const char *text, size_t size) {
     size_t count = 0;
     for (size_t i = 0; i < size; i++) count += ((unsigned char)text[i] & 0xc0) != 0x80;

@@ -57,8 +57,10 @@ static ade_status ask_prefilter(const ade_classifier *c, ade_text text, bool *pa
     const ade_model    *model = c->options.prefilter;
     float              *probabilities = c->values + model->config.n_labels;
     ade_baseline_result terms;
-    ADE_TRY(ade__baseline_score(model->baseline, c->scratch, text, ADE_INVALID_UTF8_REPLACE, c->values, probabilities,
-                                &terms));
+    const ade_status    status = ade__baseline_score(model->baseline, c->scratch, text, ADE_INVALID_UTF8_REPLACE,
+                                                     c->values, probabilities, &terms);
+    if (status == ADE_BAD_MODEL) return ade__fail_prefix(status, model->folder);
+    ADE_TRY(status);
     *passes = (double)probabilities[model->config.positive_label] >= c->options.prefilter_threshold;
     return ADE_OK;
 }

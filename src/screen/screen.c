@@ -99,7 +99,7 @@ static ade_status open_store(ade_screen *s, const ade_session_options *session) 
     const ade_state_setting facts[] = {
         {"version", ADE_VERSION_TEXT}, {"model name", s->session ? s->model->name : ""},
         {"device", info.device_name}, {"instruction set", info.instruction_set},
-        {"threads", threads},
+        {"threads", threads}, {"prefilter name", s->options.prefilter ? s->options.prefilter->name : ""},
     };
     const ade_state_options options = {.settings = settings,
                                        .n_settings = s->options.dry_run ? 0 : n_settings,
@@ -107,6 +107,30 @@ static ade_status open_store(ade_screen *s, const ade_session_options *session) 
                                        .n_facts = sizeof facts / sizeof *facts,
                                        .read_only = s->options.dry_run != 0};
     return ade__state_open(s->options.store, &options, &s->state);
+}
+
+static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }
+
+static bool same_name(const char *a, const char *b) {
+    while (*a && lower(*a) == lower(*b)) a++, b++;
+    return lower(*a) == lower(*b);
+}
+
+/* One that looks for something else would drop what the model looks for. */
+static ade_status check_prefilter(const ade_model *model, const ade_model *prefilter) {
+    if (!prefilter->baseline)
+        return ade__fail(ADE_UNSUPPORTED, "%s is no baseline, and only a baseline can be a prefilter; give the folder of "
+                                          "one, such as models/tfidf-logreg",
+                         prefilter->folder);
+    if (!model) return ADE_OK;
+    const char *its = prefilter->config.labels[prefilter->config.positive_label];
+    const char *ours = model->config.labels[model->config.positive_label];
+    if (same_name(its, ours)) return ADE_OK;
+    return ade__fail(ADE_INVALID_ARGUMENT,
+                     "the prefilter %s looks for \"%.200s\" and the model %s for \"%.200s\", so it would drop what the "
+                     "model is to find; give the model the same positive label, by positive_label or by its labels' "
+                     "names, or take a prefilter that looks for the same",
+                     prefilter->folder, its, model->folder, ours);
 }
 
 static ade_status check_options(const ade_model *model, const ade_screen_options *options) {
@@ -124,10 +148,7 @@ static ade_status check_options(const ade_model *model, const ade_screen_options
                          "%s: a prevalence is for a model with a calibration, and this one has none; make it with "
                          "adesieve calibrate, or leave the prevalence out",
                          model->folder);
-    if (options->prefilter && !options->prefilter->baseline)
-        return ade__fail(ADE_UNSUPPORTED, "%s is no baseline, and only a baseline can be a prefilter; give the folder of "
-                                          "one, such as models/tfidf-logreg",
-                         options->prefilter->folder);
+    if (options->prefilter) ADE_TRY(check_prefilter(model, options->prefilter));
     if (options->prefilter && !isfinite((float)options->prefilter_threshold))
         return ade__fail(ADE_INVALID_ARGUMENT, "the threshold of the prefilter is no number that a score can reach");
     if (!model && !options->dry_run)

@@ -239,17 +239,49 @@ static ade_status create(ade_state *state, const ade_state_options *options) {
 /* Settings that differ, collected for one sentence. */
 typedef struct comparison {
     const ade_state_options *options;
-    bool                    *met; /* (n_settings): the store has it */
+    bool                    *met;     /* (n_settings): the store has it */
+    ade_state               *state;
     ade_store_text           text;
     size_t                   left_out;
 } comparison;
 
+/* " (NAME)", the fact "SETTING name" of the store's last run; "" where it has none, as in an older store, or where it
+ * cannot be read: it only makes a sentence clearer. */
+static void put_stored_name(ade_state *state, const char *setting, char out[80]) {
+    char   path[96];
+    binder b = {0};
+    out[0] = '\0';
+    snprintf(path, sizeof path, "$[#-1].\"%s name\"", setting);
+    if (ade__store_prepare(&state->store, "SELECT json_extract(facts, ?) FROM runs WHERE id = (SELECT max(id) FROM "
+                                          "runs) AND json_valid(facts)",
+                           &b.statement))
+        return;
+    bind_string(&b, path);
+    bool        found = false;
+    const char *name = !step(state, &b, &found) && found ? (const char *)sqlite3_column_text(b.statement, 0) : NULL;
+    if (name && *name) snprintf(out, 80, " (%.70s)", name);
+    (void)sqlite3_finalize(b.statement);
+}
+
+static void put_own_name(const ade_state_options *options, const char *setting, char out[80]) {
+    const size_t size = strlen(setting);
+    out[0] = '\0';
+    for (size_t i = 0; i < options->n_facts; i++) {
+        const ade_state_setting *fact = &options->facts[i];
+        if (!strncmp(fact->name, setting, size) && !strcmp(fact->name + size, " name") && *fact->value)
+            snprintf(out, 80, " (%.70s)", fact->value);
+    }
+}
+
 /* A value is named whole, unless it is too long for an error text. */
 static ade_status differs(comparison *c, const char *name, const char *theirs, const char *ours) {
-    char        text[512];
+    char        text[640], their_name[80] = "", our_name[80] = "";
     const char *quote_theirs = theirs ? "\"" : "", *quote_ours = ours ? "\"" : "";
-    snprintf(text, sizeof text, "%s%s is %s%.180s%s there and %s%.180s%s in this run", c->text.size ? "; " : "", name,
-             quote_theirs, theirs ? theirs : "not set", quote_theirs, quote_ours, ours ? ours : "not set", quote_ours);
+    if (theirs) put_stored_name(c->state, name, their_name);
+    if (ours) put_own_name(c->options, name, our_name);
+    snprintf(text, sizeof text, "%s%s is %s%.180s%s%s there and %s%.180s%s%s in this run", c->text.size ? "; " : "",
+             name, quote_theirs, theirs ? theirs : "not set", quote_theirs, their_name, quote_ours,
+             ours ? ours : "not set", quote_ours, our_name);
     if (c->text.size + strlen(text) > 1200) { /* the error text holds 2 KiB, and the cure comes last */
         c->left_out++;
         return ADE_OK;
@@ -271,7 +303,7 @@ static ade_status compare_setting(ade_state *state, sqlite3_stmt *row, void *use
 }
 
 static ade_status compare_settings(ade_state *state, const ade_state_options *options) {
-    comparison c = {.options = options, .met = ade__calloc(options->n_settings, sizeof(bool))};
+    comparison c = {.state = state, .options = options, .met = ade__calloc(options->n_settings, sizeof(bool))};
     if (!c.met) return ADE_OUT_OF_MEMORY;
     ade_status status = for_each(state, "SELECT name, value FROM settings ORDER BY name", compare_setting, &c);
     for (size_t i = 0; i < options->n_settings && !status; i++)

@@ -27,7 +27,8 @@ typedef struct ade_state_setting {
 typedef struct ade_state_options {
     const ade_state_setting *settings; /* (n_settings): must be those that the store was made with */
     size_t                   n_settings;
-    const ade_state_setting *facts;    /* (n_facts): kept with the run, never compared: version, device, threads, .. */
+    const ade_state_setting *facts;    /* (n_facts): kept with the run, never compared: version, device, threads, ..;
+                                          where the setting X differs, "X name" is said with it */
     size_t                   n_facts;
     bool                     read_only; /* a dry run: no change; a missing file is an empty store. It waits for no run: ADE_BUSY */
 } ade_state_options;

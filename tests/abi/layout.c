@@ -113,6 +113,7 @@ int main(void) {
     AT(ade_calibration_info, ece_before);
     AT(ade_calibration_info, ece_after);
     AT(ade_calibration_info, data);
+    AT(ade_calibration_info, model);
     SIZE(ade_operating_point);
     AT(ade_operating_point, struct_size);
     AT(ade_operating_point, reserved);

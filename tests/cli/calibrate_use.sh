@@ -39,6 +39,18 @@ run screen -q -m m --state db --threshold recall=0.9 "$DATA/medline/pubmed1.xml"
 run screen -q -m m --state db --threshold recall=0.9 "$DATA/medline/pubmed1.xml"
 run screen -q -m m --state db --threshold recall=0.5 "$DATA/medline/pubmed1.xml" 2>said || echo "exit $?"
 grep -c threshold said
+# Weights that were replaced since: a warning wherever it is used, and nowhere else; an older file does not say for which.
+cp -r m stale
+sed -i 's/"hidden_act"/ "hidden_act"/' stale/config.json
+run classify -m stale -f csv --calibrated val.csv | cmp - calibrated.csv
+run screen -m stale --threshold recall=0.9 "$DATA/medline/pubmed1.xml" 2>said >stale_rows
+cmp stale_rows rows
+grep warning said
+run info -m stale | grep -A 3 '^  calibration' | tail -1
+run classify -m stale -f csv --threshold 0.5 val.csv >out
+sed -i '/"model":/d' stale/calibration.json
+run classify -m stale -f csv --calibrated val.csv | cmp - calibrated.csv
+run info -m stale -f json | grep model_sha256
 # Another file, and none.
 mv m/calibration.json other.json
 run screen -q -m m --calibration other.json --threshold recall=0.9 "$DATA/medline/pubmed1.xml" | cmp - rows

@@ -26,6 +26,29 @@ try good.csv unknown.csv good.csv
 try good.csv nowhere.csv good.csv
 try - <good.csv
 try header.csv header.csv
+# Numbers: what is a label's name and the number of another is neither.
+try --labels 1,0 good.csv
+adesieve evaluate --labels 0,1 good.csv | grep -c '^accuracy'
+adesieve evaluate --labels 0,none good.csv | grep -c '^accuracy'
+printf '{"text":"a","label":1.0}\n{"text":"b","label":0}\n' >pandas.jsonl
+adesieve evaluate pandas.jsonl | grep -c '^accuracy'
+printf '{"text":"a","label":1.5}\n' >half.jsonl
+printf '{"text":"a","label":true}\n' >true.jsonl
+printf '{"text":"a","label":[1]}\n' >list.jsonl
+printf 'text,label\na,01\n' >zeros.csv
+printf 'text,label\na,%059d\xc3\xa9\n' 0 >long.csv
+for file in half.jsonl true.jsonl list.jsonl zeros.csv long.csv; do try "$file"; done
+try --labels "$(printf '%059d' 0)"$'\xc3\xa9,b' unknown.csv
+# More labels than can be shown: a model of 1001.
+cp -r "$DATA/models/multi_label" wide
+chmod -R u+w wide
+sed -i '/"id2label"/,/}/d; /"label2id"/,/}/d; s/"multi_label_/"single_label_/; s/^{/{"num_labels": 1001,/' wide/config.json
+from=$DATA/models/multi_label/model.safetensors
+size=$(od -An -tu8 -N8 "$from" | tr -d ' ')
+header=$(tail -c +9 "$from" | head -c "$size" | sed 's/"shape":\[3\],"data_offsets":\[81576,81588\]/"shape":[1001],"data_offsets":[81576,85580]/
+    s/"shape":\[3,32\],"data_offsets":\[81588,81972\]/"shape":[1001,32],"data_offsets":[85580,213708]/')
+{ printf '\xd8\x10\0\0\0\0\0\0%-4312s' "$header"; tail -c +$((9 + size)) "$from" | head -c 81576; head -c 132132 /dev/zero; } >wide/model.safetensors
+try -m wide --precision f32 good.csv
 # Scores that are no numbers.
 cp -r "$MODEL" huge
 chmod -R u+w huge
@@ -33,6 +56,7 @@ header=$(od -An -tu8 -N8 huge/model.safetensors | tr -d ' ')
 size=$(stat -c %s huge/model.safetensors)
 { head -c $((8 + header)) "$MODEL/model.safetensors"; head -c $((size - 8 - header)) /dev/zero | tr '\0' '\177'; } >huge/model.safetensors
 try -m huge --precision f32 good.csv
+adesieve classify -m huge --precision f32 -o out good.csv good.csv || echo "exit $?"
 # What the options ask for, but cannot be.
 try
 try --prevalence 0.1 good.csv

@@ -19,6 +19,15 @@ same 'CSV' <a.json
 grep -o '"n": 300,' a.json
 run evaluate --threshold 0.4 a.csv | confusion >b
 test "$(cat b)" = "$at_04" || echo "the threshold differs"
+# A score that was copied reaches itself, as in classify, however it reads as a double.
+head -9 a.csv >few.csv
+while IFS=, read -r _ score _; do
+    hits=$(adesieve classify -qm "$model" --precision f32 -f csv --threshold "$score" few.csv | cut -d, -f3 | grep -c true)
+    run evaluate --bootstrap 0 --threshold "$score" few.csv >at
+    found=$(confusion <at | tr -d '[],' | awk '{ print $2 + $4 }')
+    test "$found" = "$hits" || echo "at $score: $found texts, but classify has $hits hits"
+    grep -q "\"threshold\": $score," at || echo "$score is written otherwise"
+done < <(sed -n 2,9p rows.csv)
 # Numbers, names, names in other letters; other columns; JSON Lines; compressed; standard input; several inputs.
 sed -e 's/,0$/,not ADE/' -e 's/,1$/,ade/' a.csv >names.csv
 run evaluate names.csv | same names

@@ -39,5 +39,16 @@ adesieve evaluate -qm "$a" -m head_dim_32 --precision f32 -f json a.csv | sed -n
     awk '{ sum += $1 } END { print sum }'
 sed -i 's/"ADE"/"ade"/g' head_dim_32/config.json
 adesieve evaluate -m "$a" -m head_dim_32 a.csv || echo "exit $?"
+# A baseline among them runs as it only can, whatever the options say for the others; alone it refuses. What cannot be
+# opened is named.
+baseline=$(dirname "$(dirname "$DATA")")/models/tfidf-logreg
+side() { adesieve evaluate --bootstrap 0 -m "$baseline" -m "$a" -f json --labels 'not ADE,ADE' "$@" a.csv; }
+side --precision f32 | grep -E '^ *"(device|max_length)"|"precision": "'
+side --device cuda >report 2>said || true
+grep -c "^$baseline is a baseline" said
+side --precision f64 || echo "exit $?"
+side -q --precision f32 2>&1 >report | wc -c
+side --device cpu 2>&1 >report | grep -c 'is a baseline' || true
+adesieve evaluate -m "$baseline" --precision f32 a.csv || echo "exit $?"
 for folder in multi_label regression; do adesieve evaluate -m "$DATA/models/$folder" a.csv || echo "exit $?"; done
 adesieve evaluate -m "$a" -m nowhere a.csv || echo "exit $?"

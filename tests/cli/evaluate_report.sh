@@ -17,6 +17,10 @@ printf 'text,label\na,1\nb,1\n' >one.csv
 adesieve evaluate --labels 'not ADE,ADE' --bootstrap 0 one.csv | shown
 printf 'text,label\na,0\nb,0\n' >zero.csv
 adesieve evaluate --labels 'not ADE,ADE' -f json zero.csv | grep -E '"(auroc|auroc_reason|average_precision|n)"|NaN|inf'
+# Long names are cut between characters, and say so.
+long=$(printf '%059d' 0)
+adesieve evaluate --labels "b,$long"$'\xc3\xa9' --bootstrap 0 -f json zero.csv | grep auroc_reason
+adesieve evaluate --labels "b,$long" --bootstrap 0 -f json zero.csv | grep auroc_reason
 # A model with three labels: means over those that occur, the first kind of errors for the positive one.
 cp -r "$DATA/models/multi_label" three
 chmod -R u+w three

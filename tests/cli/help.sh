@@ -20,6 +20,8 @@ grep -q 'an NVIDIA GPU if one can be used (adesieve info says why not), else the
 grep -q 'A GPU computes in f16 alone, a CPU in the other two' flat
 adesieve screen --help | tr -s ' \n' ' ' | grep -q 'order of year and number in their names (pubmed26n1334: 26, 1334).*not searched recursively'
 adesieve screen --help | tr -s ' \n' ' ' | grep -q 'what the name of --output says'
+adesieve screen --help | tr -s ' \n' ' ' | grep -q 'with --prefilter, sentences that it leaves out have none'
+adesieve evaluate --help | tr -s ' \n' ' ' | grep -q 'means over the labels that occur.*15 bins of equal width'
 # Labels come in by the commands that measure, and by no other.
 adesieve evaluate --help | grep -q -e --label-field
 adesieve classify --help | grep -e --label-field && echo "classify reads labels"

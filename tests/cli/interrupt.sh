@@ -14,6 +14,9 @@ kill $holder
 for i in 1 2 3 4; do cat "$DATA/test.csv"; done | grep -v '^text,' | cut -c1-400 >many.txt
 try -s INT 1 adesieve classify -o work/out many.txt
 try -s INT 1 adesieve screen -q -o work/out --parts work/parts --stats work/stats "$DATA/medline"
+# evaluate draws a million samples.
+head -20 "$DATA/test.csv" >few.csv
+try -s INT 0.5 adesieve evaluate --bootstrap 1000000 --output work/out few.csv
 ls -A work
 # A signal that comes twice at once is one wish, and the run still cleans up; so does one sent to the whole group.
 adesieve tokenize -q -o work/out many.txt many.txt many.txt many.txt many.txt many.txt many.txt many.txt &

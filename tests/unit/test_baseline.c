@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * baseline.c and the sessions that run one: what a folder may say, and what it is told if it says something else. The
  * numbers are compared with scikit-learn's by test_golden_baseline. */
+#define _GNU_SOURCE
 #include "make_files.h"
 
 #include "alloc.h"
@@ -305,8 +306,9 @@ static void test_bad_files(void **state) {
     refuse_vocabulary("acute renal\r\nafter\r\n", ADE_BAD_MODEL, "line ends had been converted");
     refuse_vocabulary("aa\nbb\ncc\naa\ndd\n", ADE_BAD_MODEL, "line 4 has a term that an earlier line has");
     refuse_vocabulary("aa\nb\xff\ncc\ndd\nee\n", ADE_BAD_MODEL, "line 2 is not valid UTF-8");
-    refuse_vocabulary("aa\nbb\n", ADE_BAD_MODEL, "another shape");
-    refuse_vocabulary("aa\nbb\ncc\ndd\nee\nff\n", ADE_BAD_MODEL, "another shape");
+    refuse_vocabulary("aa\nbb\n", ADE_BAD_MODEL, "\"coef\" has the shape [1, 5], and the terms");
+    refuse_vocabulary("aa\nbb\ncc\ndd\nee\nff\n", ADE_BAD_MODEL, "ask for [1, 6]");
+    refuse_vocabulary("\xef\xbb\xbf" "aa\nbb\ncc\ndd\nee\n", ADE_BAD_MODEL, "line 1 begins with a byte order mark");
     new_baseline();
     assert_int_equal(unlink(path_in("vocab.txt")), 0);
     refuse(ADE_BAD_MODEL, "holds no vocab.txt");
@@ -328,6 +330,65 @@ static void test_bad_files(void **state) {
     options.log = keep_log;
     CHECK_OK(ade_model_open(folder, &options, &model));
     assert_non_null(strstr(logged, "\"idf\" is not used"));
+    ade_model_close(model);
+}
+
+static void change_weights(const char *from, const char *to) {
+    size_t size;
+    char  *bytes = read_path(path_in("model.safetensors"), &size), *at = memmem(bytes, size, from, strlen(from));
+    assert_non_null(at);
+    assert_int_equal(strlen(from), strlen(to));
+    memcpy(at, to, strlen(to));
+    write_bytes("model.safetensors", bytes, size);
+    free(bytes);
+}
+
+/* What is wrong with a tensor is said of it, the type first; a tensor that is missing costs no memory. */
+static void test_bad_tensors(void **state) {
+    (void)state;
+    new_baseline();
+    change_weights("F64\",\"shape\":[1,5]", "F32\",\"shape\":[2,5]"); /* as long, and another shape too */
+    refuse(ADE_UNSUPPORTED, "\"coef\" is stored as F32; a baseline's are F64");
+    new_baseline();
+    change_weights("\"shape\":[1],", "\"shape\":[ ],");
+    refuse(ADE_BAD_MODEL, "\"intercept\" has the shape []");
+    assert_error_has("ask for [1]");
+    new_baseline();
+    change_weights("\"coef\"", "\"Coef\"");
+    refuse(ADE_BAD_MODEL, "no tensor \"coef\"");
+}
+
+/* A sum that no float holds is no score, to a session and to a prefilter, which asks for the same. */
+static void test_not_finite(void **state) {
+    const double        large[N_TERMS] = {1e300, 1e200, -1e300, 1e39, 1};
+    const char *const   texts[] = {"rash", "acute renal", "acute renal failure", "after"};
+    const ade_log       nobody = {NULL, NULL};
+    ade_model_config    config = {0};
+    ade_tensor_set     *tensors = NULL;
+    ade_baseline       *baseline = NULL;
+    ade_baseline_result terms;
+    float               logits[2], probabilities[2];
+    (void)state;
+    new_baseline();
+    write_weights(IDF, large, N_TERMS, 1e300);
+    CHECK_OK(ade__config_read(folder, NULL, &nobody, &config));
+    CHECK_OK(ade__baseline_open(folder, &nobody, &config, &tensors, &baseline));
+    ade_baseline_scratch *scratch = NULL;
+    CHECK_OK(ade__baseline_scratch_new(baseline, &scratch));
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        CHECK_STATUS(ade__baseline_score(baseline, scratch, (ade_text){texts[i], strlen(texts[i])},
+                                         ADE_INVALID_UTF8_REPLACE, logits, probabilities, &terms), ADE_BAD_MODEL);
+        assert_error_has("score is not a finite number");
+    }
+    ade__baseline_scratch_free(scratch);
+    ade__baseline_free(baseline);
+    ade__tensors_close(tensors);
+    ade__config_clear(&config);
+    ade_model   *model = open_model();
+    ade_session *session = open_session(model, ADE_DEVICE_CPU, 1);
+    ade_result   result;
+    CHECK_STATUS(ade_classify(session, &(ade_text){"rash", 4}, 1, &result, NULL, NULL), ADE_BAD_MODEL);
+    ade_session_close(session);
     ade_model_close(model);
 }
 
@@ -382,7 +443,7 @@ int main(void) {
         cmocka_unit_test(test_long_text),
         cmocka_unit_test(test_many),       cmocka_unit_test(test_options),   cmocka_unit_test(test_bad_config),
         cmocka_unit_test(test_bad_files),  cmocka_unit_test(test_odd_vocabulary),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_memory),     cmocka_unit_test(test_bad_tensors), cmocka_unit_test(test_not_finite),
     };
     return cmocka_run_group_tests(tests, NULL, teardown_folder);
 }

@@ -39,6 +39,8 @@ static void set_model(int32_t n_labels, int32_t positive) {
     model.config.labels = label_names;
     model.config.positive_label = positive;
     model.config.problem = ADE_PROBLEM_SINGLE_LABEL;
+    pthread_mutex_init(&model.lock, NULL);
+    memset(model.hash, 'a', sizeof model.hash - 1); /* computed already: there are no files */
 }
 
 static int setup(void **state) {
@@ -520,6 +522,7 @@ static void test_read_back(void **state) {
         options.method = m;
         must_fit(&t);
         assert_string_equal(calibration->info.data, options.data);
+        assert_string_equal(calibration->info.model, model.hash);
         assert_int_equal(calibration->info.n, 50);
         /* every number is written so that it comes back: what is read and written again is the same file */
         CHECK_OK(ade__calibration_write(calibration, label_names, path));
@@ -658,6 +661,8 @@ static void test_bad_files(void **state) {
         {"[0.1, 0.1, 0.75]", "[0, 0.1, 0.75]", "item 0 of \"probabilities\" is 0"},
         {"[0.1, 0.1, 0.75]", "[0.1, 0.1, 1]", "item 2 of \"probabilities\" is 1"},
         {"\"val.csv\"", "7", "\"data\" is missing or no text"},
+        {"\"n\": 20", "\"model\": \"abc\", \"n\": 20", "\"model\" is no SHA-256"},
+        {"\"n\": 20", "\"model\": null, \"n\": 20", "\"model\" is no SHA-256"},
         {"\"n\": 20", "\"n\": 1", "\"n\" is 1"},
         {"\"n\": 20", "\"n\": -20", "\"n\" is -20"},
         {"\"n\": 20", "\"n\": 9223372036854775807", "\"n\" is 9223372036854775807"},
@@ -695,6 +700,7 @@ static void test_bad_files(void **state) {
     write_text(ADE_CALIBRATION_FILE, GOOD);
     CHECK_OK(read_file(false));
     assert_int_equal(calibration->map.n_points, 3);
+    assert_null(calibration->info.model); /* an older file */
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
         char *bad = replaced(GOOD, ROWS[i].from, ROWS[i].to);
         write_text(ADE_CALIBRATION_FILE, bad);

@@ -51,7 +51,7 @@ static evaluation evaluate(const json_t *one, size_t capacity) {
                                         (int32_t)json_integer_value(json_array_get(predicted, i)), (float)score, score),
                          SCORE_CURVE_OK);
     }
-    assert_int_equal(evaluation_finish(&of, 0, 42), SCORE_CURVE_OK);
+    assert_int_equal(evaluation_finish(&of, 0, 42, NULL), SCORE_CURVE_OK);
     return of;
 }
 
@@ -282,7 +282,7 @@ static void bootstrap(void **state) {
         for (size_t k = 0; k < 4; k++)
             confusion[k] =
                 (uint64_t)json_integer_value(json_array_get(json_array_get(member(one, "confusion"), k / 2), k % 2));
-        assert_int_equal(bootstrap_intervals(confusion, 2, 1, 40000, 42, low, high), 0);
+        assert_int_equal(bootstrap_intervals(confusion, 2, 1, 40000, 42, NULL, low, high), 0);
         for (size_t k = 0; k < sizeof measured / sizeof measured[0]; k++) {
             const json_t *bounds = member(member(one, "intervals"), measured[k].name);
             double        a = real(json_array_get(bounds, 0)), b = real(json_array_get(bounds, 1));
@@ -292,10 +292,10 @@ static void bootstrap(void **state) {
                   "%s, %s: %.5f to %.5f, not %.5f to %.5f", json_string_value(member(one, "name")), measured[k].name,
                   low[measured[k].index], high[measured[k].index], a, b);
         }
-        assert_int_equal(bootstrap_intervals(confusion, 2, 1, 1000, 42, low, high), 0);
-        assert_int_equal(bootstrap_intervals(confusion, 2, 1, 1000, 42, again, high), 0);
+        assert_int_equal(bootstrap_intervals(confusion, 2, 1, 1000, 42, NULL, low, high), 0);
+        assert_int_equal(bootstrap_intervals(confusion, 2, 1, 1000, 42, NULL, again, high), 0);
         assert_memory_equal(low, again, sizeof low);
-        assert_int_equal(bootstrap_intervals(confusion, 2, 1, 1000, 43, other, high), 0);
+        assert_int_equal(bootstrap_intervals(confusion, 2, 1, 1000, 43, NULL, other, high), 0);
         assert_memory_not_equal(low, other, sizeof low);
     }
 }
@@ -305,10 +305,45 @@ static void bootstrap_of_one_class(void **state) {
     const uint64_t confusion[4] = {0, 0, 4, 6};
     double         low[MEASURE_LABELS + 6], high[MEASURE_LABELS + 6];
     (void)state;
-    assert_int_equal(bootstrap_intervals(confusion, 2, 1, 500, 1, low, high), 0);
+    assert_int_equal(bootstrap_intervals(confusion, 2, 1, 500, 1, NULL, low, high), 0);
     assert_true(isnan(low[MEASURE_FALSE_RATE]) && isnan(low[MEASURE_EXPECTED]));
     assert_true(isnan(low[MEASURE_LABELS + MEASURE_RECALL])); /* of label 0, which is never true */
     assert_true(low[MEASURE_ACCURACY] < 0.6 && high[MEASURE_ACCURACY] > 0.6);
+}
+
+/* Who asks for an end gets it within the samples and within the sorting, and soon. */
+static int questions, stop_at;
+static int stop_then(void) { return ++questions == stop_at; }
+
+static void bootstrap_that_is_stopped(void **state) {
+    enum { SAMPLES = 40000, LABELS = 40 };
+    static const uint64_t confusion[4] = {50, 7, 4, 39};
+    static uint64_t       many[LABELS * LABELS];
+    double     low[MEASURE_LABELS + 3 * LABELS], high[MEASURE_LABELS + 3 * LABELS], other[MEASURE_LABELS + 6];
+    int        asked;
+    evaluation of;
+    (void)state;
+    questions = stop_at = 0;
+    assert_int_equal(bootstrap_intervals(confusion, 2, 1, SAMPLES, 42, stop_then, low, high), BOOTSTRAP_OK);
+    asked = questions;
+    assert_true(asked > (int)measures_count(2)); /* the sorting alone asks that often */
+    assert_int_equal(bootstrap_intervals(confusion, 2, 1, SAMPLES, 42, NULL, other, high), BOOTSTRAP_OK);
+    assert_memory_equal(low, other, sizeof other);
+    for (stop_at = 1; stop_at <= asked; stop_at += asked - 1) {
+        questions = 0;
+        assert_int_equal(bootstrap_intervals(confusion, 2, 1, SAMPLES, 42, stop_then, low, high), BOOTSTRAP_STOPPED);
+        assert_int_equal(questions, stop_at);
+    }
+    /* What counts is the cells that are drawn, not the samples. */
+    for (size_t i = 0; i < LABELS * LABELS; i++) many[i] = i % 3;
+    questions = 0;
+    stop_at = 1;
+    assert_int_equal(bootstrap_intervals(many, LABELS, 1, 100, 42, stop_then, low, high), BOOTSTRAP_STOPPED);
+    assert_int_equal(evaluation_start(&of, 2, 1, 0), 0);
+    assert_int_equal(evaluation_add(&of, 1, 1, 0.5f, -1), SCORE_CURVE_OK);
+    questions = 0;
+    assert_int_equal(evaluation_finish(&of, SAMPLES, 42, stop_then), EVALUATION_STOPPED);
+    evaluation_free(&of);
 }
 
 /* ---- The set of texts ---- */
@@ -353,6 +388,7 @@ int main(void) {
         cmocka_unit_test(binomial_draws),
         cmocka_unit_test(bootstrap),
         cmocka_unit_test(bootstrap_of_one_class),
+        cmocka_unit_test(bootstrap_that_is_stopped),
         cmocka_unit_test(digests),
         cmocka_unit_test(sets),
     };

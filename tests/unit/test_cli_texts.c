@@ -371,6 +371,10 @@ static void labels(void **state) {
                   "{\"text\":\"a\",\"label\":\"ADE\"}\n{\"label\":1,\"text\":\"b\"}\n\n"
                   "{\"label\":-1,\"text\":\"c\"}\n{\"label\":1.5,\"text\":\"d\"}\n",
                   "a=ADE|b=1|c=-1|d=1.5|");
+    EXPECT_LABELS(TEXTS_JSONL,
+                  "{\"text\":\"a\",\"label\":1.0}\n{\"text\":\"b\",\"label\":0.0}\n"
+                  "{\"text\":\"c\",\"label\":1e1}\n{\"text\":\"d\",\"label\":\"1.0\"}\n",
+                  "a=1|b=0|c=10|d=1.0|"); /* a string stays what it is */
     assert_string_equal(read_labelled(TEXTS_CSV, 1, "text,label\na\xff,b\xfe\n", 17, TEXTS_END),
                         "a\xef\xbf\xbd=b\xef\xbf\xbd|");
     EXPECT_NO_LABELS(TEXTS_CSV, "text,class\na,1\n", "",
@@ -384,9 +388,42 @@ static void labels(void **state) {
     EXPECT_NO_LABELS(TEXTS_JSONL, "{\"text\":\"a\"}\n", "", "line 1: there is no field 'label'; the fields are: text.",
                      "--label-field");
     EXPECT_NO_LABELS(TEXTS_JSONL, "{\"text\":\"a\",\"label\":true}\n", "",
-                     "the field 'label' is neither a string nor a number", "");
+                     "the field 'label' is neither a string nor a number", "its number, such as 0 or 1");
+    EXPECT_NO_LABELS(TEXTS_JSONL, "{\"text\":\"a\",\"label\":null}\n", "",
+                     "the field 'label' is neither a string nor a number", "leave texts out");
+    EXPECT_NO_LABELS(TEXTS_JSONL, "{\"text\":\"a\",\"label\":[1]}\n", "",
+                     "the field 'label' is neither a string nor a number", "each text has one label");
     EXPECT_NO_LABELS(TEXTS_LINES, "a\n", "", "is read as one text a line, which has no labels", "--input-format");
     EXPECT_NO_LABELS(TEXTS_PROBABLY_LINES, "a\n", "", "is read as one text a line, which has no labels", "CSV");
+}
+
+/* A window is full of long labels as it is of long texts. */
+static void labels_count_in_a_window(void **state) {
+    enum { ROWS = 20, SIZE = 100 << 10, MOST = 1 << 20 };
+    texts_options options = {TEXTS_TSV, "text", "label", 0, 0};
+    size_t        at = 0, texts_read = 0;
+    char         *data = malloc(ROWS * (SIZE + 3) + 64);
+    texts_result  result;
+    texts        *in;
+    (void)state;
+    at += (size_t)sprintf(data, "text\tlabel\n");
+    for (int i = 0; i < ROWS; i++) {
+        memcpy(data + at, "a\t", 2);
+        memset(data + at + 2, 'x', SIZE);
+        data[at + 2 + SIZE] = '\n';
+        at += SIZE + 3;
+    }
+    in = texts_open(write_bytes("f", data, at), &options, 0, &problem);
+    do {
+        result = texts_fill(in, &window, 1000, MOST, &problem);
+        assert_true(window.data.size + window.label_data.size < MOST + SIZE + 1);
+        texts_read += window.count;
+        text_window_clear(&window);
+    } while (result == TEXTS_FULL);
+    assert_int_equal(result, TEXTS_END);
+    assert_int_equal(texts_read, ROWS);
+    texts_close(in);
+    free(data);
 }
 
 int main(void) {
@@ -397,6 +434,7 @@ int main(void) {
         cmocka_unit_test(tsv),
         cmocka_unit_test(jsonl),
         cmocka_unit_test(labels),
+        cmocka_unit_test(labels_count_in_a_window),
         cmocka_unit_test(invalid_utf8),
         cmocka_unit_test(long_texts_are_refused),
         cmocka_unit_test(long_records),

@@ -638,6 +638,12 @@ static void test_prefilter(void **state) {
     assert_int_equal(ade__screen_open(&model, &options, &screen), ADE_UNSUPPORTED);
     assert_non_null(strstr(ade_last_error(), "is no baseline"));
     options.prefilter = &prefilter;
+    prefilter.folder = model.folder = (char[]){"x"};
+    model.config.positive_label = 0; /* not what the prefilter looks for */
+    assert_int_equal(ade__screen_open(&model, &options, &screen), ADE_INVALID_ARGUMENT);
+    assert_non_null(strstr(ade_last_error(), "looks for \"ADE\" and the model x for \"not ADE\""));
+    model.config.positive_label = 1;
+    model.folder = NULL;
     for (long n = 0; n < 6; n++) { /* its memory fails, too */
         ade__alloc_fail_at(n);
         ade_status status = ade__screen_open(&model, &options, &screen);

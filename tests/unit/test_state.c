@@ -189,6 +189,11 @@ static void test_settings(void **unused) {
     ade__state_close(state);
     options = (ade_state_options){.settings = other, .n_settings = 3, .read_only = true};
     CHECK_STATUS(ade__state_open(path, &options, &state), ADE_UNSUPPORTED);
+    /* What a hash stands for is said by name, where the run that made the store has told it. */
+    const ade_state_setting hash[] = {{"threshold", "0.5"}, {"model", "abd"}}, named[] = {{"model name", "mine"}};
+    options = (ade_state_options){.settings = hash, .n_settings = 2, .facts = named, .n_facts = 1};
+    CHECK_STATUS(ade__state_open(path, &options, &state), ADE_UNSUPPORTED);
+    expect_message("model is \"abc\" there and \"abd\" (mine) in this run", path);
     /* However many and long they are, the cure is said. */
     static ade_state_setting many[60];
     static char              names[60][16];
