@@ -79,7 +79,7 @@ hits=$(grep -c . exported)
 cp -r "$ADESIEVE_MODEL" other
 printf '\1' | dd of=other/model.safetensors bs=1 seek=200000 conv=notrunc status=none
 md5sum <db >before
-refused "another model" 'db was made with other settings: model is "[0-9a-f]*" there and "[0-9a-f]*" in this run' \
+refused "another model" 'db was made with other settings: model is "[0-9a-f]*" (tiny_bert_cls) there and "[0-9a-f]*" (other) in this run' \
     "$adesieve" screen -m other --state db pubmed1.xml
 differs() { # NAME OPTION...
     refused "another $1" "db was made with other settings: $1 is .* there and .* in this run; run with" \
