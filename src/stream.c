@@ -21,7 +21,7 @@
 
 #define PIECE_TEXTS 8192              /* enough to fill batches with texts of one length */
 #define PIECE_BYTES ((size_t)8 << 20) /* of text; bounds the memory for ids, whatever comes */
-#define TOKENIZE_AT_ONCE 32           /* texts a worker takes at a time */
+#define TEXTS_AT_ONCE 32              /* that a worker takes at a time */
 #define INLINE_TEXTS 16               /* so few are tokenized on the caller's thread: waking workers takes longer */
 #define INLINE_BYTES ((size_t)64 << 10) /* if short: that thread cannot ask the progress callback meanwhile */
 #define ASK_SECONDS 0.05 /* with the 0.04 of a waiting ade__pool_run, the caller is asked ten times a second */
@@ -99,15 +99,18 @@ static void tokenize_one(ade_session *s, ade_worker *w, size_t i) {
 
 /* Texts are taken in ascending order and nobody stops at another's failure before it has finished the texts that it
  * took, so the lowest failing text is always found: the error does not depend on the threads. */
+static void take_texts(ade_session *s, ade_worker *w, void (*one)(ade_session *, ade_worker *, size_t)) {
+    while (!atomic_load(&s->cancel)) {
+        size_t first = atomic_fetch_add(&s->next_text, TEXTS_AT_ONCE);
+        size_t end = first + TEXTS_AT_ONCE < s->n ? first + TEXTS_AT_ONCE : s->n;
+        if (first >= s->n) return;
+        for (size_t i = first; i < end && w->status == ADE_OK; i++) one(s, w, i);
+    }
+}
+
 static void tokenize_some(void *argument, int number) {
     ade_session *s = argument;
-    ade_worker  *w = &s->workers[number];
-    while (!atomic_load(&s->cancel)) {
-        size_t first = atomic_fetch_add(&s->next_text, TOKENIZE_AT_ONCE);
-        size_t end = first + TOKENIZE_AT_ONCE < s->n ? first + TOKENIZE_AT_ONCE : s->n;
-        if (first >= s->n) return;
-        for (size_t i = first; i < end && w->status == ADE_OK; i++) tokenize_one(s, w, i);
-    }
+    take_texts(s, &s->workers[number], tokenize_one);
 }
 
 /* ---- Encoding ---------------------------------------------------------------------------------------------------- */
@@ -233,7 +236,7 @@ static void abandon_rest(ade_session *s) {
 
 /* ---- Scoring by a baseline --------------------------------------------------------------------------------------- */
 
-static ade_status score_one(ade_session *s, ade_worker *w, size_t row) {
+static ade_status score_row(ade_session *s, ade_worker *w, size_t row) {
     const ade_model_config *config = &s->model->config;
     const ade_window       *to = s->window;
     size_t                  c = (size_t)config->n_labels;
@@ -252,20 +255,15 @@ static ade_status score_one(ade_session *s, ade_worker *w, size_t row) {
     return ADE_OK;
 }
 
-/* In ascending order, as in tokenize_some and for the same reason. */
+static void score_one(ade_session *s, ade_worker *w, size_t i) {
+    ade_status status = score_row(s, w, s->first + i);
+    if (status != ADE_OK) note_failure(s, w, status, s->first + i);
+    atomic_fetch_add(&s->texts_done, 1);
+}
+
 static void score_some(void *argument, int number) {
     ade_session *s = argument;
-    ade_worker  *w = &s->workers[number];
-    while (!atomic_load(&s->cancel)) {
-        size_t first = atomic_fetch_add(&s->next_text, TOKENIZE_AT_ONCE);
-        size_t end = first + TOKENIZE_AT_ONCE < s->n ? first + TOKENIZE_AT_ONCE : s->n;
-        if (first >= s->n) return;
-        for (size_t i = first; i < end && w->status == ADE_OK; i++) {
-            ade_status status = score_one(s, w, s->first + i);
-            if (status != ADE_OK) note_failure(s, w, status, s->first + i);
-        }
-        atomic_fetch_add(&s->texts_done, end - first);
-    }
+    take_texts(s, &s->workers[number], score_one);
 }
 
 /* ---- Pieces ------------------------------------------------------------------------------------------------------ */

@@ -323,12 +323,6 @@ static int check_options(settings *wanted) {
         say(SAY_ERROR, "'--output' needs a file for the calibration; what is shown goes to standard output.");
         return CLI_USAGE;
     }
-    if (wanted->seen && strcmp(wanted->seen, "-") == 0)
-        for (size_t i = 0; i < wanted->n_files; i++)
-            if (strcmp(wanted->files[i], "-") == 0) {
-                say(SAY_ERROR, "standard input ('-') can be read only once.");
-                return CLI_USAGE;
-            }
     wanted->calibration = ""; /* an older one is of no interest, and may be a bad one */
     return engine_check_files(wanted, 0);
 }

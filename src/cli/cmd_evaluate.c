@@ -291,12 +291,6 @@ static int check_options(settings *wanted) {
         say(SAY_HINT, "give labelled texts (CSV, TSV or JSON Lines), or - for standard input, with --input-format");
         return CLI_USAGE;
     }
-    if (wanted->seen && strcmp(wanted->seen, "-") == 0)
-        for (size_t i = 0; i < wanted->n_files; i++)
-            if (strcmp(wanted->files[i], "-") == 0) {
-                say(SAY_ERROR, "standard input ('-') can be read only once.");
-                return CLI_USAGE;
-            }
     return engine_check_files(wanted, 0);
 }
 

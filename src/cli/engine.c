@@ -112,9 +112,14 @@ int engine_check_files(settings *wanted, int from_stdin) {
         }
         wanted->files[wanted->n_files++] = "-";
     }
-    for (size_t i = 0; i < wanted->n_files; i++)
-        if (strcmp(wanted->files[i], "-") == 0 && terminal)
-            say(SAY_HINT, "reading from the terminal; Ctrl-D at the start of a line ends the input");
+    for (size_t i = 0; i < wanted->n_files; i++) {
+        if (strcmp(wanted->files[i], "-") != 0) continue;
+        if (wanted->seen && strcmp(wanted->seen, "-") == 0) {
+            say(SAY_ERROR, "standard input ('-') can be read only once.");
+            return CLI_USAGE;
+        }
+        if (terminal) say(SAY_HINT, "reading from the terminal; Ctrl-D at the start of a line ends the input");
+    }
     return CLI_OK;
 }
 
