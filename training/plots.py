@@ -7,7 +7,8 @@
 ``rows.jsonl`` are the rows that adesieve classify writes for the labelled file, in its order. ``--out`` gets
 
 * ``reliability.svg``       in 15 bins of the score: the share of sentences that are ADE sentences (95 % intervals), and
-                            the same for the calibrated probabilities where the rows have them;
+                            the same for the calibrated probabilities where the rows have them; with ``--seen``, of
+                            the distinct sentences that are not there;
 * ``precision-recall.svg``  all thresholds at once, on all rows and on the distinct ones that are not in ``--seen``.
 
 The same rows give the same bytes with the same matplotlib.
@@ -191,7 +192,9 @@ def main(argv: list[str] | None = None) -> int:
             rows = distinct_unseen(split, read_split(args.seen.parent, args.seen.stem))
             if not labels[rows].any():
                 raise ValueError(f"{args.labelled}: every ADE sentence is in {args.seen}")
-            curves.append(("distinct, not in training", columns["score"][rows], labels[rows]))
+            columns = {name: values[rows] for name, values in columns.items()}
+            labels = labels[rows]
+            curves.append(("distinct, not in training", columns["score"], labels))
         args.out.mkdir(parents=True, exist_ok=True)
         draw_reliability(columns, labels, args.out / "reliability.svg")
         draw_precision_recall(curves, args.out / "precision-recall.svg")
