@@ -438,6 +438,16 @@ static void put_map(writer *w, const ade_calibration_map *map) {
     }
 }
 
+static void put_counts(writer *w, const char *key, const ade_calibration *c, bool positive) {
+    put_key(w, key);
+    put(w, "[");
+    for (size_t i = 0; i < c->n_curve; i++) {
+        put_comma(w, i);
+        put_count(w, positive ? c->curve[i].true_positives : c->curve[i].false_positives);
+    }
+    put(w, "]");
+}
+
 static void put_curve(writer *w, const ade_calibration *c) {
     put_key(w, "scores");
     put(w, "[");
@@ -446,20 +456,8 @@ static void put_curve(writer *w, const ade_calibration *c) {
         put_real(w, (double)c->curve[i].score, true);
     }
     put(w, "]");
-    put_key(w, "true_positives");
-    put(w, "[");
-    for (size_t i = 0; i < c->n_curve; i++) {
-        put_comma(w, i);
-        put_count(w, c->curve[i].true_positives);
-    }
-    put(w, "]");
-    put_key(w, "false_positives");
-    put(w, "[");
-    for (size_t i = 0; i < c->n_curve; i++) {
-        put_comma(w, i);
-        put_count(w, c->curve[i].false_positives);
-    }
-    put(w, "]");
+    put_counts(w, "true_positives", c, true);
+    put_counts(w, "false_positives", c, false);
 }
 
 static void put_all(writer *w, const ade_calibration *c, char *const *labels) {

@@ -354,7 +354,7 @@ static int run_calibrate(calibrate_run *run) {
     engine_session_options(run->wanted, &options);
     options.progress = text_run_progress;
     options.progress_user = &run->texts;
-    status = engine_open_session(&run->engine, run->wanted, &options);
+    status = engine_open_session(&run->engine, &options, NULL);
     if (status == CLI_OK) status = read_texts(run);
     if (status == CLI_OK) status = fit(run);
     if (status == CLI_OK) status = show(run);

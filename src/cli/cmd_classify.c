@@ -229,7 +229,7 @@ static int run_classify(classify_run *run, settings *wanted, output *stats) {
     engine_session_options(wanted, &options);
     options.progress = text_run_progress;
     options.progress_user = &run->texts;
-    status = engine_open_session(&run->engine, wanted, &options);
+    status = engine_open_session(&run->engine, &options, NULL);
     if (status != CLI_OK) return status;
     run->per_label = calloc((size_t)run->engine.model_info.n_labels, sizeof *run->per_label);
     if (!run->per_label) {

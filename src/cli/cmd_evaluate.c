@@ -125,7 +125,6 @@ static int open_session(evaluate_run *run, engine *used) {
     const ade_model_info *info = &used->model_info;
     int                   several = run->report.n_models > 1;
     ade_session_options   options;
-    ade_status            status;
     engine_session_options(run->wanted, &options);
     options.progress = text_run_progress;
     options.progress_user = &run->texts;
@@ -139,16 +138,7 @@ static int open_session(evaluate_run *run, engine *used) {
         options.device = ADE_DEVICE_AUTO;
         options.precision = ADE_PRECISION_AUTO;
     }
-    status = ade_session_open(used->model, &options, &used->session);
-    if (status == ADE_OK) {
-        used->session_info = (ade_session_info)ADE_SESSION_INFO_INIT;
-        status = ade_session_get_info(used->session, &used->session_info);
-    }
-    if (status != ADE_OK) {
-        int result = engine_failed(status, several ? info->folder : NULL);
-        return status == ADE_INVALID_ARGUMENT ? CLI_USAGE : result;
-    }
-    return signals_interrupted() ? CLI_INTERRUPTED : CLI_OK;
+    return engine_open_session(used, &options, several ? info->folder : NULL);
 }
 
 static int open_models(evaluate_run *run) {

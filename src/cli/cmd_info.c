@@ -181,7 +181,7 @@ static int run_info(engine *used, const settings *wanted, output *out) {
         status = engine_open_model(used, wanted);
         if (status != CLI_OK) return status;
         engine_session_options(wanted, &options);
-        status = engine_open_session(used, wanted, &options);
+        status = engine_open_session(used, &options, NULL);
         if (status != CLI_OK) return status;
     }
     if (wanted->format == REPORT_JSON) {

@@ -139,7 +139,7 @@ static int run_tokenize(tokenize_run *run, settings *wanted, output *stats) {
     if (status != CLI_OK) return status;
     engine_session_options(wanted, &options);
     options.device = ADE_DEVICE_NONE;
-    status = engine_open_session(&run->engine, wanted, &options);
+    status = engine_open_session(&run->engine, &options, NULL);
     if (status == CLI_OK) { /* no text has more tokens than the model's maximum: longer ones are truncated */
         int32_t most = run->engine.session_info.max_length;
         status = reserve_tokens(run, most > 3 ? (size_t)most : 3);

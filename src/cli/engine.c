@@ -24,10 +24,12 @@ int engine_failed(ade_status status, const char *what) {
     return CLI_FAILED;
 }
 
-int engine_open_failed(ade_status status) {
-    int result = engine_failed(status, NULL);
+static int open_failed(ade_status status, const char *what) {
+    int result = engine_failed(status, what);
     return status == ADE_INVALID_ARGUMENT ? CLI_USAGE : result;
 }
+
+int engine_open_failed(ade_status status) { return open_failed(status, NULL); }
 
 int engine_open_model(engine *out, const settings *wanted) {
     const char       *folder = wanted->model ? wanted->model : ade_default_model();
@@ -80,16 +82,15 @@ void engine_session_options(const settings *wanted, ade_session_options *out) {
     out->log = say_library;
 }
 
-int engine_open_session(engine *out, const settings *wanted, const ade_session_options *options) {
+int engine_open_session(engine *out, const ade_session_options *options, const char *what) {
     double     start = seconds_now();
     ade_status status;
-    (void)wanted;
     status = ade_session_open(out->model, options, &out->session);
     if (status == ADE_OK) {
         out->session_info = (ade_session_info)ADE_SESSION_INFO_INIT;
         status = ade_session_get_info(out->session, &out->session_info);
     }
-    if (status != ADE_OK) return engine_open_failed(status);
+    if (status != ADE_OK) return open_failed(status, what);
     out->seconds_open += seconds_now() - start;
     return signals_interrupted() ? CLI_INTERRUPTED : CLI_OK;
 }

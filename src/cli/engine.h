@@ -17,9 +17,10 @@ typedef struct engine {
     double           seconds_open;
 } engine;
 
-/* These say what is wrong and return an exit status; engine_close is due in any case. */
+/* These say what is wrong and return an exit status; engine_close is due in any case. `what` stands before the sentence;
+ * NULL = nothing. */
 int  engine_open_model(engine *out, const settings *wanted);
-int  engine_open_session(engine *out, const settings *wanted, const ade_session_options *options);
+int  engine_open_session(engine *out, const ade_session_options *options, const char *what);
 void engine_close(engine *out);
 
 /* The options' share of the session's options. */
