@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from card import write_checksums, write_text
 from corpus import ID2LABEL, Scores, distinct_unseen, read_split, score, sha256_of
@@ -41,6 +41,23 @@ MOST_WORDS = 5
 
 class BaselineError(ValueError):
     """A sentence that says what cannot be exported, and what to do."""
+
+
+def published_in_scikit_learn(folder: Path) -> tuple[TfidfVectorizer, LogisticRegression]:
+    """A folder of words and word pairs without further settings, such as models/tfidf-logreg, as scikit-learn runs it: its
+    vocabulary, idf and coefficients put into fresh objects."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    terms = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    weights = load_file(folder / "model.safetensors")
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), vocabulary=terms)
+    vectorizer.idf_ = weights["idf"]
+    classifier = LogisticRegression()
+    classifier.classes_ = np.array([0, 1])
+    classifier.coef_, classifier.intercept_ = weights["coef"], weights["intercept"]
+    classifier.n_features_in_ = len(terms)
+    return vectorizer, classifier
 
 
 def vectorizer_settings(vectorizer: TfidfVectorizer) -> dict[str, Any]:

@@ -23,27 +23,20 @@ from typing import Any, Callable
 
 import numpy as np
 import sklearn
-from safetensors.numpy import load_file
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
 
 import adesieve
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "training"))
+from baseline import published_in_scikit_learn  # noqa: E402
+
 MODEL = ROOT / "models" / "tfidf-logreg"
 BAR = 10.0
 """Times scikit-learn's speed that is wanted."""
 
 
 def peer() -> Callable[[list[str]], np.ndarray]:
-    terms = (MODEL / "vocab.txt").read_text(encoding="utf-8").splitlines()
-    weights = load_file(MODEL / "model.safetensors")
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), vocabulary=terms)
-    vectorizer.idf_ = weights["idf"]
-    classifier = LogisticRegression()
-    classifier.classes_ = np.array([0, 1])
-    classifier.coef_, classifier.intercept_ = weights["coef"], weights["intercept"]
-    classifier.n_features_in_ = len(terms)
+    vectorizer, classifier = published_in_scikit_learn(MODEL)
     return lambda texts: classifier.predict_proba(vectorizer.transform(texts))
 
 

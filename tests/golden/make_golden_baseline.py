@@ -17,13 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import sklearn
-from safetensors.numpy import load_file
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "training"))
-from baseline import export  # noqa: E402
+from baseline import export, published_in_scikit_learn  # noqa: E402
 
 GOLDEN = Path(__file__).parent
 
@@ -91,16 +90,8 @@ def make_small(texts: list[str], labels: list[int]) -> list[dict]:
 
 
 def make_card(texts: list[str], labels: list[int]) -> dict:
-    """models/tfidf-logreg as scikit-learn runs it: its vocabulary, idf and coefficients put into fresh objects."""
-    folder = ROOT / "models" / "tfidf-logreg"
-    terms = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
-    weights = load_file(folder / "model.safetensors")
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), vocabulary=terms)
-    vectorizer.idf_ = weights["idf"]
-    classifier = LogisticRegression()
-    classifier.classes_ = np.array([0, 1])
-    classifier.coef_, classifier.intercept_ = weights["coef"], weights["intercept"]
-    classifier.n_features_in_ = len(terms)
+    """models/tfidf-logreg as scikit-learn runs it."""
+    vectorizer, classifier = published_in_scikit_learn(ROOT / "models" / "tfidf-logreg")
     decisions = classifier.decision_function(vectorizer.transform(texts))
     wrong = [row for row, label in enumerate(labels) if (decisions[row] > 0) != label]
     assert len(wrong) == 349 and sum(labels[row] for row in wrong) == 125
