@@ -95,6 +95,11 @@ ADE_API const char *ade_last_error(void);
 ADE_API const char *ade_version(void);
 ADE_API uint32_t    ade_version_number(void);
 
+/* The size in bytes of a struct of this header as the library has it, by the struct's name, such as "ade_screen_row";
+ * 0 for a name that it does not know. For bindings that cannot include this header: where the library's is smaller than
+ * theirs, or differs and the struct does not begin with its size, the two do not fit. Never fails. */
+ADE_API size_t ade_struct_size(const char *name);
+
 /* ---- Common types ------------------------------------------------------------------------------------------------ */
 
 typedef struct ade_model   ade_model;   /* an open model folder: immutable, shared between threads */
@@ -427,6 +432,7 @@ typedef enum ade_part {
     ADE_PART_DELETED        = 2, /* the row says that the record was deleted; it has no text */
     ADE_PART_OTHER_ABSTRACT = 3, /* only if ade_screen_options.other_abstracts asks for it */
     ADE_PART_FILE           = 4, /* the row says that a file ends here; see ade_screen_get_file */
+    ADE_PART_RECORD         = 5, /* only if ade_screen_options.record_rows asks for it */
     ADE_PART_FORCE_32_BITS = 0x7fffffff
 } ade_part;
 
@@ -505,7 +511,7 @@ typedef struct ade_screen_options {
     int32_t     drop_failed;     /* 1: a file that fails counts as not read: what its records said is forgotten, and what
                                     was counted is taken back, but for bytes. Its rows have been given, and the caller
                                     has to take them back too. With a store it is always so */
-    int32_t     reserved;        /* 0 */
+    int32_t     record_rows;     /* 1: for files that are screened apart; see "Files apart" below */
     double      prevalence;      /* for ade_screen_row.calibrated, as in ade_calibrate */
     ade_model  *prefilter;       /* a baseline that looks at each sentence first; what it gives less than
                                     prefilter_threshold is not classified, gives no row and is counted. NULL = none; held */
@@ -523,7 +529,16 @@ typedef struct ade_screen_options {
  * files are done. Those are not read again (same name, path, size and time, or same name and MD5 sum). A record
  * whose text did not change is not classified again. Order counts, not the moment: a record or deletion of NLM's file
  * 12 never replaces what file 13 said, even if file 12 had to be read later. With `limit`, the file in which it is
- * reached is read to its end, and the run then counts as complete. */
+ * reached is read to its end, and the run then counts as complete.
+ *
+ * Files apart (`record_rows`). Within a run a PMID's record gives rows if the PMID is new or was deleted, or if the
+ * record has another text than the last one that counted and no lower version; a deletion always gives one. Runs that
+ * screen a file each know nothing of each other. With record_rows, a row of part ADE_PART_RECORD comes before the rows of
+ * each such record, also where those are none: PMID, version and text_hash, sentence -1, no text. Taken in the order of
+ * ade_screen_input, these rows and those of deletions decide by the same rule which records count, and the rows of those
+ * are the rows of one run over all the files. A higher version with the same text gives its rows again here, and is
+ * counted as revised: an earlier file may have a version between the two. A dry run gives no such rows. With a store:
+ * INVALID_ARGUMENT, for the store knows other files. */
 ADE_API ade_status ade_screen_open(ade_model *model, const ade_screen_options *options, ade_screen **out);
 
 /* Adds a file (.xml or .xml.gz, told by its content), a folder (all *.xml and *.xml.gz directly in it) or "-"
@@ -531,6 +546,10 @@ ADE_API ade_status ade_screen_open(ade_model *model, const ade_screen_options *o
  * whatever the order given, then by name; files without a number first. To be called before the first ade_screen_next.
  * Statuses: INVALID_ARGUMENT (after the first row), IO (no such file; a folder without such files). */
 ADE_API ade_status ade_screen_add(ade_screen *screen, const char *path);
+
+/* The path of the i-th file in the order in which files are taken, folders resolved into their files; NULL when there are
+ * not so many. What is added later may come before it. Lives as long as the screen. */
+ADE_API const char *ade_screen_input(ade_screen *screen, size_t i);
 
 typedef struct ade_screen_row {
     uint32_t    struct_size; /* set by ADE_SCREEN_ROW_INIT */
@@ -549,10 +568,12 @@ typedef struct ade_screen_row {
     const char *source;      /* the file's name without its folder */
     const ade_screen_record *record; /* NULL for parts DELETED and FILE */
     double      calibrated;  /* the calibrated probability; -1 where the model has no calibration */
+    uint64_t    text_hash;   /* for part RECORD: of title, labels and texts; equal for equal ones in every run with the same
+                                other_abstracts, on every machine. Else 0 */
 } ade_screen_row;
 #define ADE_SCREEN_ROW_INIT                                                                                      \
     { (uint32_t)sizeof(ade_screen_row), 0, 0, 0, 0, { NULL, 0 }, { NULL, 0 }, 0, 0, 0, 0, { 0, 0, 0, 0, 0, 0 }, \
-      0, 0, NULL, NULL, NULL, NULL, -1.0 }
+      0, 0, NULL, NULL, NULL, NULL, -1.0, 0 }
 
 /* Fetches the next row, in the order of files, records and sentences, whatever the threads. Pointers in the row are
  * valid until the next call. ADE_END when all is read. After an error that concerns one file and without keep_going,
@@ -585,7 +606,7 @@ typedef struct ade_screen_stats {
     uint64_t without_abstract, without_text; /* of the screened citations */
     uint64_t sentences;     /* = screened + skipped */
     uint64_t screened, skipped; /* skipped: sentences of records that need no screening, or without a letter or digit */
-    uint64_t hits, rows, confirmed; /* rows: without those of part ADE_PART_FILE */
+    uint64_t hits, rows, confirmed; /* rows: without those of parts FILE and RECORD */
     uint64_t tokens, unknown_tokens, truncated_texts, replaced;
     double   seconds_read, seconds_classify, seconds_total; /* of the reading threads, all together; of the device */
     uint64_t files_skipped;     /* the store says that they are done */

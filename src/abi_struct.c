@@ -44,3 +44,21 @@ ade_status ade__options_out(void *callers, const void *known, size_t known_size,
            size - sizeof(uint32_t));
     return ADE_OK;
 }
+
+/* Every struct that the public header defines (python_bindings/tests/test_abi.py compares). */
+#define STRUCTS(X)                                                                                                     \
+    X(ade_text) X(ade_model_options) X(ade_model_info) X(ade_session_options) X(ade_session_info) X(ade_result)        \
+    X(ade_token) X(ade_tokens_info) X(ade_calibration_info) X(ade_operating_point) X(ade_calibration_options)          \
+    X(ade_text_list) X(ade_screen_record) X(ade_screen_part) X(ade_screen_options) X(ade_screen_row)                   \
+    X(ade_screen_stats) X(ade_screen_file) X(ade_export_info) X(ade_export_document)
+
+size_t ade__struct_size(const char *name) {
+    static const struct { const char *name; size_t size; } known[] = {
+#define NAME_AND_SIZE(type) {#type, sizeof(type)},
+        STRUCTS(NAME_AND_SIZE)
+#undef NAME_AND_SIZE
+    };
+    for (size_t i = 0; name && i < sizeof known / sizeof *known; i++)
+        if (strcmp(name, known[i].name) == 0) return known[i].size;
+    return 0;
+}

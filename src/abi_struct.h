@@ -18,4 +18,7 @@ ade_status ade__options_check(const void *callers, const char *name);
 /* Copies `known` out into the caller's struct, as much of it as the caller has; its struct_size stays. */
 ade_status ade__options_out(void *callers, const void *known, size_t known_size, const char *name);
 
+/* ade_struct_size() of the public header. */
+size_t ade__struct_size(const char *name);
+
 #endif

@@ -31,6 +31,8 @@ uint32_t ade_version_number(void) {
     return ADE_VERSION_MAJOR * 10000u + ADE_VERSION_MINOR * 100u + ADE_VERSION_PATCH;
 }
 
+size_t ade_struct_size(const char *name) { return ade__struct_size(name); }
+
 /* ---- Model ---- */
 
 ade_status ade_model_open(const char *folder, const ade_model_options *options, ade_model **out) {
@@ -202,6 +204,8 @@ ade_status ade_screen_add(ade_screen *screen, const char *path) {
     NOT_NULL(path);
     return ade__screen_add(screen, path);
 }
+
+const char *ade_screen_input(ade_screen *screen, size_t i) { return screen ? ade__screen_input(screen, i) : NULL; }
 
 ade_status ade_screen_next(ade_screen *screen, ade_screen_row *row) {
     ade_screen_row known = ADE_SCREEN_ROW_INIT;

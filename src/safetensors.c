@@ -371,21 +371,27 @@ static ade_status open_index(ade_tensor_set *set, int *found) {
 }
 
 static ade_status explain_absence(const char *folder) {
-    static const char *const OTHERS[] = {"pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5",
-                                         "flax_model.msgpack", "model.ckpt.index"};
+    static const char *const PICKLED[] = {"pytorch_model.bin", "pytorch_model.bin.index.json"};
+    static const char *const OTHERS[] = {"tf_model.h5", "flax_model.msgpack", "model.ckpt.index"};
+    bool                     has;
+    for (size_t i = 0; i < sizeof PICKLED / sizeof *PICKLED; i++) {
+        ADE_TRY(ade__folder_has(folder, PICKLED[i], &has));
+        if (has)
+            return ade__fail(ADE_UNSUPPORTED,
+                             "%s: has its weights only in %s, which adesieve does not read (pickled weights can run "
+                             "code); convert them once, which runs none: pip install 'adesieve[convert]', then python "
+                             "-m adesieve.convert FOLDER",
+                             folder, PICKLED[i]);
+    }
     for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++) {
-        bool has;
         ADE_TRY(ade__folder_has(folder, OTHERS[i], &has));
         if (has)
             return ade__fail(ADE_UNSUPPORTED,
-                             "%s: has its weights only in %s, which adesieve does not read (pickled "
-                             "weights can run code); convert them once in Python: from transformers import "
-                             "AutoModelForSequenceClassification as A; A.from_pretrained(FOLDER%s)"
+                             "%s: has its weights only in %s, which adesieve does not read; convert them once in "
+                             "Python, by transformers before 5: from transformers import "
+                             "AutoModelForSequenceClassification as A; A.from_pretrained(FOLDER, from_%s=True)"
                              ".save_pretrained(FOLDER, safe_serialization=True)",
-                             folder, OTHERS[i],
-                             OTHERS[i][0] == 't' || OTHERS[i][0] == 'm' ? ", from_tf=True"
-                             : OTHERS[i][0] == 'f'                      ? ", from_flax=True"
-                                                                        : "");
+                             folder, OTHERS[i], OTHERS[i][0] == 'f' ? "flax" : "tf");
     }
     return ade__fail(ADE_BAD_MODEL, "%s: holds no weights (%s or %s); give the folder of a whole checkpoint", folder,
                      SINGLE_FILE, INDEX_FILE);

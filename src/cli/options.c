@@ -174,6 +174,12 @@ static int read_threshold(const char *shown, const char *text, settings *out, us
                 shown, text);
 }
 
+/* A format of the Python package's command, which hands all else to this one. */
+static void hint_parquet(usage_problem *problem) {
+    snprintf(problem->hint, sizeof problem->hint,
+             "Parquet is written by the command that the Python package installs: pip install 'adesieve[arrow]'");
+}
+
 /* `shown` is the option as the user wrote it, "-f" or "--format". */
 static int store(const option_entry *option, const char *shown, const char *text, settings *out,
                  usage_problem *problem) {
@@ -188,6 +194,9 @@ static int store(const option_entry *option, const char *shown, const char *text
         return 0;
     case OPTION_CHOICE:
         if (read_choice(option->value, text, where) == 0) return 0;
+        if (strcmp(text, "parquet") == 0 && option->offset == offsetof(settings, format) &&
+            option->commands & (1u << COMMAND_SCREEN | 1u << COMMAND_CLASSIFY))
+            hint_parquet(problem);
         break;
     case OPTION_SHARE:
         if (read_number(text, &number) == 0 && number > option->low && number < option->high) {
@@ -276,13 +285,21 @@ static int parse_short(command_id command, const char *argument, const char *fol
     return 0;
 }
 
-/* What the name of the output says; 0, the first choice, when it says nothing. */
-static int format_of_output(const char *path) {
+static int has_suffix(const char *path, const char *suffix) {
+    size_t size = path ? strlen(path) : 0;
+    return size > strlen(suffix) && strcasecmp(path + size - strlen(suffix), suffix) == 0;
+}
+
+/* What the name of the output says; 0, the first choice, when it says nothing. -1: it says what cannot be written. */
+static int format_of_output(const char *path, usage_problem *problem) {
     static const char *const suffixes[] = {[ROWS_JSONL] = ".jsonl", [ROWS_TSV] = ".tsv", [ROWS_CSV] = ".csv"};
-    size_t                   size = path ? strlen(path) : 0;
     for (int i = 0; i < 3; i++)
-        if (size > strlen(suffixes[i]) && strcasecmp(path + size - strlen(suffixes[i]), suffixes[i]) == 0) return i;
-    return 0;
+        if (has_suffix(path, suffixes[i])) return i;
+    if (!has_suffix(path, ".parquet")) return 0;
+    hint_parquet(problem);
+    return fail(problem, "%.200s: is a Parquet file by its name, which this command cannot write; '--format' says what to "
+                         "write instead.",
+                path);
 }
 
 int options_parse(command_id command, int argc, char **argv, settings *out, usage_problem *problem) {
@@ -312,8 +329,11 @@ int options_parse(command_id command, int argc, char **argv, settings *out, usag
         if (out->help || out->version) return 0;
         i += used_following;
     }
-    if (out->format < 0 && command != COMMAND_EXPORT) /* which looks for more */
-        out->format = command == COMMAND_SCREEN || command == COMMAND_CLASSIFY ? format_of_output(out->output) : 0;
+    if (out->format < 0 && (command == COMMAND_SCREEN || command == COMMAND_CLASSIFY)) {
+        out->format = format_of_output(out->output, problem);
+        if (out->format < 0) return -1;
+    }
+    if (out->format < 0 && command != COMMAND_EXPORT) out->format = 0; /* export looks for more */
     for (size_t i = 0, seen = 0; i < out->n_files; i++)
         if (strcmp(out->files[i], "-") == 0 && seen++)
             return fail(problem, "standard input ('-') can be read only once.");

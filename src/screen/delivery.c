@@ -293,7 +293,7 @@ static void give(ade_screen *s, const ade_chunk *chunk, const ade_screen_row *fr
     const uint32_t size = row->struct_size;
     *row = *from;
     row->struct_size = size;
-    s->stats.rows++;
+    s->stats.rows += row->part != ADE_PART_RECORD;
     s->row_from = ROW_OF_OPEN_FILE;
     s->row_file = chunk->file;
 }
@@ -327,8 +327,10 @@ static void show_part(ade_screen *s, const ade_chunk *chunk, const ade_chunk_rec
 }
 
 /* The one row of a record in a run of documents. */
-static void give_document(ade_screen *s, const ade_chunk *chunk, const ade_chunk_record *record, int32_t best,
-                          ade_screen_row *row, bool *given) {
+static void give_document(ade_screen *s, const ade_chunk *chunk, const ade_chunk_record *record, ade_screen_row *row,
+                          bool *given) {
+    const int32_t best = s->best;
+    s->record_entered = false;
     s->record++;
     for (uint32_t i = 0; i < record->n_parts; i++) show_part(s, chunk, record, &chunk->parts[record->first_part + i]);
     if (!record->shown.n_hits && !s->options.all) return;
@@ -344,7 +346,20 @@ static void give_document(ade_screen *s, const ade_chunk *chunk, const ade_chunk
     *given = true;
 }
 
-/* Counts the record and what it came to; in a run of documents, gives its row. */
+/* The row that says that the record's rows follow, if it has any. */
+static void give_mark(ade_screen *s, const ade_chunk *chunk, const ade_chunk_record *record, ade_screen_row *row) {
+    const ade_screen_row mark = {.part = ADE_PART_RECORD,
+                                 .pmid = record->shown.pmid,
+                                 .version = record->shown.version,
+                                 .sentence = -1,
+                                 .source = input(s, chunk->file)->name,
+                                 .record = &record->shown,
+                                 .calibrated = -1,
+                                 .text_hash = record->hash};
+    give(s, chunk, &mark, row);
+}
+
+/* Counts the record and what it came to. */
 static ade_status enter_record(ade_screen *s, const ade_chunk *chunk, ade_chunk_record *record, ade_screen_row *row,
                                bool *given) {
     int32_t best = -1;
@@ -356,12 +371,11 @@ static ade_status enter_record(ade_screen *s, const ade_chunk *chunk, ade_chunk_
         s->record++;
         return ADE_OK;
     }
-    if (s->options.documents) {
-        give_document(s, chunk, record, best, row, given);
-        return ADE_OK;
-    }
     s->record_entered = true;
+    s->best = best;
     s->part = s->sentence = 0;
+    if (s->options.record_rows) give_mark(s, chunk, record, row);
+    *given = s->options.record_rows != 0;
     return ADE_OK;
 }
 
@@ -420,7 +434,10 @@ static ade_status walk_window(ade_screen *s, ade_screen_row *row, bool *given) {
     if (!s->chunk_entered) return enter_chunk(s, chunk, row, given);
     if (s->record == chunk->n_records) return leave_chunk(s, chunk, row, given);
     ade_chunk_record *record = &chunk->records[s->record];
-    return s->record_entered ? walk_record(s, chunk, record, row, given) : enter_record(s, chunk, record, row, given);
+    if (!s->record_entered) return enter_record(s, chunk, record, row, given);
+    if (!s->options.documents) return walk_record(s, chunk, record, row, given);
+    give_document(s, chunk, record, row, given);
+    return ADE_OK;
 }
 
 static ade_status next_window(ade_screen *s, ade_screen_row *row, bool *given) {

@@ -39,6 +39,7 @@ struct ade_known {
     ade_state            *state;
     const ade_input_file *file;
     bool                  confirmed; /* files stay apart until they are */
+    bool                  apart;
     pthread_mutex_t       lock;      /* guards the list of tables (not what is in them) */
     table                *newest;    /* the present file's; behind it those not yet confirmed, or the one of all before */
 };
@@ -136,11 +137,12 @@ static ade_status table_merge(table *to, const table *from) {
 
 /* ---- What is known ------------------------------------------------------------------------------------------------ */
 
-ade_status ade__known_new(ade_state *state, bool confirmed, ade_known **out) {
+ade_status ade__known_new(ade_state *state, bool confirmed, bool apart, ade_known **out) {
     ade_known *k = ade__calloc(1, sizeof *k);
     if (!k) return ADE_OUT_OF_MEMORY;
     k->state = state;
     k->confirmed = confirmed;
+    k->apart = apart;
     pthread_mutex_init(&k->lock, NULL);
     *out = k;
     return ADE_OK;
@@ -231,7 +233,8 @@ ade_status ade__known_note(ade_known *k, int64_t pmid, int32_t version, uint64_t
     else if (version < found.version || (version == found.version && later))
         *novelty = ADE_NOVELTY_SUPERSEDED;
     else
-        *novelty = hash == found.hash ? ADE_NOVELTY_UNCHANGED : ADE_NOVELTY_REVISED;
+        *novelty = hash == found.hash && (version == found.version || !k->apart) ? ADE_NOVELTY_UNCHANGED
+                                                                                 : ADE_NOVELTY_REVISED;
     return *novelty == ADE_NOVELTY_SUPERSEDED ? ADE_OK : table_put(k->newest, pmid, version, hash);
 }
 

@@ -24,7 +24,7 @@
 
 typedef enum ade_novelty {
     ADE_NOVELTY_NEW,       /* not met before, or deleted since */
-    ADE_NOVELTY_REVISED,   /* another text than before */
+    ADE_NOVELTY_REVISED,   /* another text than before; see also `apart` below */
     ADE_NOVELTY_UNCHANGED, /* the same text */
     ADE_NOVELTY_SUPERSEDED /* an older version, or from an older file: nothing is noted */
 } ade_novelty;
@@ -32,8 +32,9 @@ typedef enum ade_novelty {
 typedef struct ade_known ade_known;
 
 /* `state` may be NULL; it lives longer. `confirmed`: ade__known_confirmed will be called for each file; else one table
- * serves for all. ADE_OUT_OF_MEMORY. */
-ade_status ade__known_new(ade_state *state, bool confirmed, ade_known **out);
+ * serves for all. `apart`: these are not all the files, so that a higher version with the same text counts as revised: an
+ * earlier file may have a version between the two, with another text. ADE_OUT_OF_MEMORY. */
+ade_status ade__known_new(ade_state *state, bool confirmed, bool apart, ade_known **out);
 void       ade__known_free(ade_known *known); /* NULL is fine */
 
 /* The records that come now are this file's. ADE_OUT_OF_MEMORY. */

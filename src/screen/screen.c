@@ -136,9 +136,11 @@ static ade_status check_prefilter(const ade_model *model, const ade_model *prefi
 static ade_status check_options(const ade_model *model, const ade_screen_options *options) {
     if (!isfinite((float)options->threshold))
         return ade__fail(ADE_INVALID_ARGUMENT, "the threshold of a screening run is no number that a score can reach");
-    if (options->reserved)
-        return ade__fail(ADE_INVALID_ARGUMENT, "the reserved member of ade_screen_options is %d and must be 0",
-                         (int)options->reserved);
+    if (options->record_rows && options->store)
+        return ade__fail(ADE_INVALID_ARGUMENT,
+                         "record rows are for files that are screened apart, and a store knows other files; leave out "
+                         "record_rows or the store %s",
+                         options->store);
     if (options->other_abstracts < ADE_OTHER_ABSTRACTS_NONE || options->other_abstracts > ADE_OTHER_ABSTRACTS_ALL)
         return ade__fail(ADE_INVALID_ARGUMENT, "other_abstracts is %d, none of ade_other_abstracts' values",
                          (int)options->other_abstracts);
@@ -213,6 +215,12 @@ ade_status ade__screen_add(ade_screen *s, const char *path) {
     return ADE_OK;
 }
 
+/* The order is put right at each question, for files may have been added since; once rows come it is not touched. */
+const char *ade__screen_input(ade_screen *s, size_t i) {
+    if (!s->started) ade__inputs_sort(&s->inputs);
+    return i < s->inputs.n ? s->inputs.files[i].path : NULL;
+}
+
 /* ---- Starting and ending ------------------------------------------------------------------------------------------- */
 
 static bool is_stopped(void *user) { return ade__screen_cancelled(user); }
@@ -259,7 +267,7 @@ static ade_status start(ade_screen *s) {
     ade__inputs_sort(&s->inputs);
     ADE_TRY(find_done_files(s));
     s->bytes_total = ade__inputs_bytes(&s->inputs);
-    ADE_TRY(ade__known_new(s->state, s->state && !s->options.dry_run, &s->known));
+    ADE_TRY(ade__known_new(s->state, s->state && !s->options.dry_run, s->options.record_rows != 0, &s->known));
     const ade_reader_options reading = {
         .inputs = &s->inputs,
         .rules = {.section_labels = !s->options.no_section_label, .other_abstracts = s->options.other_abstracts},

@@ -24,6 +24,7 @@
 
 ade_status ade__screen_open(ade_model *model, const ade_screen_options *options, ade_screen **out);
 ade_status ade__screen_add(ade_screen *screen, const char *path);
+const char *ade__screen_input(ade_screen *screen, size_t i);
 ade_status ade__screen_next(ade_screen *screen, ade_screen_row *row);
 ade_status ade__screen_confirm(ade_screen *screen);
 ade_status ade__screen_set_note(ade_screen *screen, const char *note);

@@ -58,6 +58,7 @@ struct ade_screen {
     ade_screened    *window;
     size_t           chunk, record, part, sentence; /* chunk of the window, record of the chunk, the others of the record */
     bool             chunk_entered, record_entered;
+    int32_t          best; /* of the record that was entered: the sentence with the highest score, -1 for none */
     size_t           file; /* the files before this one have been told of */
     float           *scores; /* of the record's sentences, scratch */
     size_t           scores_capacity;

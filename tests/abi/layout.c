@@ -188,7 +188,7 @@ int main(void) {
     AT(ade_screen_options, no_store_text);
     AT(ade_screen_options, store);
     AT(ade_screen_options, drop_failed);
-    AT(ade_screen_options, reserved);
+    AT(ade_screen_options, record_rows);
     AT(ade_screen_options, prevalence);
     AT(ade_screen_options, prefilter);
     AT(ade_screen_options, prefilter_threshold);
@@ -212,6 +212,7 @@ int main(void) {
     AT(ade_screen_row, source);
     AT(ade_screen_row, record);
     AT(ade_screen_row, calibrated);
+    AT(ade_screen_row, text_hash);
     SIZE(ade_screen_stats);
     AT(ade_screen_stats, struct_size);
     AT(ade_screen_stats, files_failed);

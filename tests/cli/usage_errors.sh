@@ -10,6 +10,8 @@ try classify --threads 0
 try classify --threads=two
 try classify --max-length 2
 try classify --format xml
+try screen -f parquet x
+try classify -o x.parquet x
 try classify -o
 try classify --quiet=1
 try classify --device gpu

@@ -131,6 +131,7 @@ static void test_null_arguments(void **state) {
     ade_model_close(NULL);
     ade_session_close(NULL);
     ade_screen_close(NULL);
+    assert_null(ade_screen_input(NULL, 0));
     assert_null(ade_model_label(NULL, 0));
     assert_null(ade_model_token(NULL, 0));
     assert_null(ade_model_label(model, -1));

@@ -32,7 +32,7 @@
 typedef struct run_log {
     char            *text; /* a line per part and row */
     size_t           size;
-    uint64_t         rows, hits, parts;
+    uint64_t         rows, records, hits, parts; /* rows: of all kinds */
     uint64_t         hash;
     char             part_text[1 << 16];
     size_t           part_size;
@@ -107,7 +107,23 @@ static void check_row(run_log *log, const ade_screen_row *row) {
     if (row->part == ADE_PART_DELETED) {
         assert_null(row->text.data);
         assert_null(row->logits);
+        assert_true(row->text_hash == 0);
         note(log, "deleted %lld.%d %s\n", (long long)row->pmid, row->version, row->source);
+        return;
+    }
+    if (row->part == ADE_PART_RECORD) {
+        assert_null(row->text.data);
+        assert_null(row->logits);
+        assert_true(row->pmid == row->record->pmid && row->version == row->record->version);
+        log->records++;
+        note(log, "record %lld.%d s%d %016llx %u of %u %s\n", (long long)row->pmid, row->version, row->sentence,
+             (unsigned long long)row->text_hash, row->record->n_hits, row->record->n_sentences, row->source);
+        return;
+    }
+    assert_true(row->text_hash == 0);
+    if (!row->probabilities) { /* a document without a sentence that could be screened */
+        assert_int_equal(row->sentence, -1);
+        note(log, "document %lld.%d %s\n", (long long)row->pmid, row->version, row->source);
         return;
     }
     assert_int_equal(row->end - row->start, row->text.size);
@@ -149,7 +165,7 @@ static ade_status run_with(run_log *log, const char *const *files, ade_screen_op
         }
         assert_int_equal(ade__screen_get_stats(screen, &log->stats), ADE_OK);
         check_sums(&log->stats);
-        assert_true(log->stats.rows == log->rows);
+        assert_true(log->stats.rows == log->rows - log->records);
         if (status) {
             snprintf(log->error, sizeof log->error, "%s", ade_last_error());
             assert_int_equal(ade__screen_next(screen, &row), status); /* and so for ever */
@@ -327,6 +343,105 @@ static void test_repeated_records(void **state) {
     assert_null(strstr(log->text, "Two again"));
     assert_non_null(strstr(log->text, "Two changed"));
     free_log(log);
+}
+
+/* Equal texts have equal hashes, and only they. */
+static uint64_t hash_in(const char *rows, const char *record) {
+    const char *at = strstr(rows, record);
+    if (!at) fail_msg("no \"%s\" in:\n%s", record, rows);
+    return strtoull(at + strlen(record), NULL, 16);
+}
+
+static void without_hashes(char *rows) {
+    for (char *at = rows; (at = strstr(at, " s-1 ")) != NULL; at += 5) memmove(at + 5, at + 22, strlen(at + 22) + 1);
+}
+
+static void test_record_rows(void **state) {
+    const char        *files[] = {in_folder("a.xml"), NULL};
+    ade_screen_options options = ADE_SCREEN_OPTIONS_INIT;
+    (void)state;
+    write_text("a.xml", SET(RECORD("1", "1", "One.", "") RECORD("1", "1", "One.", "")  /* unchanged */
+                            RECORD("1", "3", "One.", "")                               /* a version may lie between */
+                            RECORD("1", "2", "One old.", "")                           /* superseded */
+                            RECORD("2", "1", "Two.", ABSTRACT("In one.")) RECORD("1", "3", "One new.", "")
+                            RECORD("3", "1", "", "") "<DeleteCitation><PMID Version=\"3\">1</PMID></DeleteCitation>"
+                            RECORD("1", "1", "One.", "")));
+    static const char expected[] = "record 1.1 s-1 0 of 1 a.xml\nrecord 1.3 s-1 0 of 1 a.xml\n"
+                                   "record 2.1 s-1 0 of 2 a.xml\nrecord 1.3 s-1 0 of 1 a.xml\n"
+                                   "record 3.1 s-1 0 of 0 a.xml\ndeleted 1.3 a.xml\nrecord 1.1 s-1 0 of 1 a.xml\n";
+    run_log *log = new_log();
+    options.record_rows = 1;
+    options.threshold = 2; /* no hits: these rows come all the same */
+    assert_int_equal(run_with(log, files, options), ADE_END);
+    const uint64_t one = hash_in(log->text, "record 1.1 s-1 ");
+    assert_true(one != 0 && hash_in(log->text, "record 1.3 s-1 ") == one);
+    assert_true(hash_in(strstr(log->text, "record 2.1"), "record 1.3 s-1 ") != one);
+    assert_true(hash_in(strstr(log->text, "deleted"), "record 1.1 s-1 ") == one);
+    without_hashes(log->text);
+    assert_string_equal(log->text, expected);
+    assert_int_equal(log->stats.rows, 1);
+    assert_int_equal(log->stats.new_citations, 4);
+    assert_int_equal(log->stats.revised, 2);
+    assert_int_equal(log->stats.unchanged, 1);
+    assert_int_equal(log->stats.superseded, 1);
+    free_log(log);
+
+    for (int documents = 0; documents < 2; documents++) { /* and before the sentences or the document of the record */
+        log = new_log();
+        options.all = 1;
+        options.documents = documents;
+        assert_int_equal(run_with(log, files, options), ADE_END);
+        const char *two = strstr(log->text, "record 2.1"), *row = strstr(log->text, "row 2.1"),
+                   *next = strstr(two, "record 1.3");
+        assert_true(two && row && next && two < row && row < next);
+        assert_int_equal(log->records, 6);
+        free_log(log);
+    }
+    options.documents = 0;
+
+    log = new_log(); /* without them, nothing is as it was not */
+    options.record_rows = 0;
+    assert_int_equal(run_with(log, files, options), ADE_END);
+    assert_int_equal(log->records, 0);
+    assert_int_equal(log->stats.unchanged, 2);
+    free_log(log);
+
+    ade_screen *screen;
+    options.record_rows = 1;
+    options.store = in_folder("store.sqlite");
+    assert_int_equal(ade__screen_open(&model, &options, &screen), ADE_INVALID_ARGUMENT);
+    assert_non_null(strstr(ade_last_error(), "store.sqlite"));
+}
+
+static void test_input(void **state) {
+    ade_screen    *screen;
+    ade_screen_row row = ADE_SCREEN_ROW_INIT;
+    char           ten[4096], nine[4096], extra[4096];
+    (void)state;
+    snprintf(ten, sizeof ten, "%s", in_folder("pm26n0010.xml"));
+    snprintf(nine, sizeof nine, "%s", in_folder("pm26n0009.xml"));
+    snprintf(extra, sizeof extra, "%s", in_folder("extra.xml"));
+    write_text("pm26n0010.xml", SET(RECORD("10", "1", "Ten.", "")));
+    write_text("extra.xml", SET(RECORD("1", "1", "One.", "")));
+    assert_int_equal(ade__screen_open(&model, NULL, &screen), ADE_OK);
+    assert_null(ade__screen_input(screen, 0));
+    assert_int_equal(ade__screen_add(screen, folder), ADE_OK);
+    const char *first = ade__screen_input(screen, 0);
+    assert_string_equal(first, extra);
+    assert_string_equal(ade__screen_input(screen, 1), ten);
+    assert_null(ade__screen_input(screen, 2));
+    write_text("pm26n0009.xml", SET(RECORD("9", "1", "Nine.", "")));
+    assert_int_equal(ade__screen_add(screen, nine), ADE_OK); /* what is added later may come before */
+    for (int round = 0; round < 2; round++) {
+        assert_ptr_equal(ade__screen_input(screen, 0), first);
+        assert_string_equal(ade__screen_input(screen, 1), nine);
+        assert_string_equal(ade__screen_input(screen, 2), ten);
+        assert_null(ade__screen_input(screen, 3));
+        assert_null(ade__screen_input(screen, SIZE_MAX));
+        ade_status status = ade__screen_next(screen, &row);
+        assert_true(status == ADE_OK || status == ADE_END);
+    }
+    ade__screen_close(screen);
 }
 
 static void test_limit(void **state) {
@@ -674,7 +789,7 @@ static void test_known(void **state) {
     bool                 applies;
     const ade_input_file file = {.name = "a.xml"};
     (void)state;
-    assert_int_equal(ade__known_new(NULL, false, &known), ADE_OK);
+    assert_int_equal(ade__known_new(NULL, false, false, &known), ADE_OK);
     assert_int_equal(ade__known_begin_file(known, &file), ADE_OK);
     assert_int_equal(ade__known_delete(known, 5, &applies), ADE_OK); /* nothing there yet */
     assert_true(applies);
@@ -743,6 +858,8 @@ int main(void) {
         TEST(test_rows),
         TEST(test_section_labels),
         TEST(test_repeated_records),
+        TEST(test_record_rows),
+        TEST(test_input),
         TEST(test_limit),
         TEST(test_bad_file_between_good_ones),
         TEST(test_add),
