@@ -2,7 +2,7 @@
  * A text's logits and probabilities have the same bits alone, in any batch, in any order, with any number of threads
  * and any token budget, and from two sessions at once.
  *
- * The tiny model sees all rows of data/test.csv in every arrangement; the default model every 8th, or all of them with
+ * The tiny model sees all rows of data/test.csv in every arrangement; the default model every 16th, or all with
  * ADE_TEST_ALL=1 (some minutes). On a GPU: golden_data.h. ADE_TEST_WRONG=1 changes a text; the suite must then fail. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -146,7 +146,7 @@ static void test_tiny_bf16(void **state) {
     invariance(tiny_model(path, sizeof path), ADE_PRECISION_BF16, 1);
 }
 
-static size_t default_step(void) { return getenv("ADE_TEST_ALL") ? 1 : 8; }
+static size_t default_step(void) { return getenv("ADE_TEST_ALL") ? 1 : 16; }
 
 static void test_default_f32(void **state) {
     (void)state;
