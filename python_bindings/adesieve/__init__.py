@@ -5,24 +5,53 @@
 libadesieve, which is loaded at the first use, not at import.
 """
 
-from ._ffi import Error, Status, library_path, library_version
+from ._ffi import library_path, library_version
 from ._version import __version__
 from .calibration import Calibration, OperatingPoint
 from .classifier import Classifier, Tokens
+from .errors import (
+    BadInput,
+    BadModel,
+    Busy,
+    Cancelled,
+    DeviceFailed,
+    Error,
+    InputOutput,
+    Internal,
+    InvalidArgument,
+    OutOfMemory,
+    Status,
+    Unsupported,
+)
+from .inputs import inputs
+from .results import Result, Results
 from .screening import Hit, Record, Screening, Stats
 
 __all__ = [
+    "BadInput",
+    "BadModel",
+    "Busy",
     "Calibration",
+    "Cancelled",
     "Classifier",
+    "DeviceFailed",
     "Error",
     "Hit",
+    "InputOutput",
+    "Internal",
+    "InvalidArgument",
     "OperatingPoint",
+    "OutOfMemory",
     "Record",
+    "Result",
+    "Results",
     "Screening",
     "Stats",
     "Status",
     "Tokens",
+    "Unsupported",
     "__version__",
+    "inputs",
     "library_path",
     "library_version",
 ]

@@ -18,29 +18,9 @@ from pathlib import Path
 from typing import Any, Generator
 
 from ._version import __version__
+from .errors import Status, Unsupported, error_of
 
 # ---- Enums ------------------------------------------------------------------------------------------------------
-
-
-class Status(enum.IntEnum):
-    """What a call came to; `Error.status` is one of them."""
-
-    OK = 0
-    INVALID_ARGUMENT = 1
-    OUT_OF_MEMORY = 2
-    IO = 3
-    BAD_MODEL = 4
-    UNSUPPORTED = 5
-    BAD_INPUT = 6
-    DEVICE = 7
-    CANCELLED = 8
-    BUSY = 9
-    INTERNAL = 10
-    END = 100
-
-    @classmethod
-    def _missing_(cls, value: object) -> Status:
-        return cls.INTERNAL  # a value of a newer library
 
 
 class LogLevel(enum.IntEnum):
@@ -100,6 +80,7 @@ class Part(enum.IntEnum):
     DELETED = 2
     OTHER_ABSTRACT = 3
     FILE = 4
+    RECORD = 5
 
 
 class OtherAbstracts(enum.IntEnum):
@@ -359,7 +340,7 @@ class ScreenOptions(_Sized):
         ("no_store_text", c_int32),
         ("store", c_char_p),
         ("drop_failed", c_int32),
-        ("reserved", c_int32),
+        ("record_rows", c_int32),
         ("prevalence", c_double),
         ("prefilter", POINTER(_ModelHandle)),
         ("prefilter_threshold", c_double),
@@ -387,6 +368,7 @@ class ScreenRow(_Sized):
         ("source", c_char_p),
         ("record", POINTER(ScreenRecord)),
         ("calibrated", c_double),
+        ("text_hash", c_uint64),
     ]
 
 
@@ -517,6 +499,7 @@ FUNCTIONS: list[tuple[str, Any, list[Any]]] = [
     ("ade_last_error", c_char_p, []),
     ("ade_version", c_char_p, []),
     ("ade_version_number", c_uint32, []),
+    ("ade_struct_size", c_size_t, [c_char_p]),
     ("ade_model_open", c_int, [c_char_p, POINTER(ModelOptions), POINTER(Model)]),
     ("ade_model_close", None, [Model]),
     ("ade_model_get_info", c_int, [Model, POINTER(ModelInfo)]),
@@ -535,6 +518,7 @@ FUNCTIONS: list[tuple[str, Any, list[Any]]] = [
     ("ade_calibration_fit", c_int, [Model, c_void_p, c_void_p, c_size_t, POINTER(CalibrationOptions), c_char_p]),
     ("ade_screen_open", c_int, [Model, POINTER(ScreenOptions), POINTER(Screen)]),
     ("ade_screen_add", c_int, [Screen, c_char_p]),
+    ("ade_screen_input", c_char_p, [Screen, c_size_t]),
     ("ade_screen_next", c_int, [Screen, POINTER(ScreenRow)]),
     ("ade_screen_confirm", c_int, [Screen]),
     ("ade_screen_set_note", c_int, [Screen, c_char_p]),
@@ -552,27 +536,10 @@ FUNCTIONS: list[tuple[str, Any, list[Any]]] = [
 # ---- Errors -----------------------------------------------------------------------------------------------------
 
 
-class Error(Exception):
-    """A call into libadesieve failed.
-
-    Attributes
-    ----------
-    status : Status
-        What kind of failure, such as ``Status.BAD_MODEL``; it has a ``name`` and a ``value``.
-    """
-
-    def __init__(self, message: str, status: Status = Status.INTERNAL) -> None:
-        super().__init__(message)
-        self.status = Status(status)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (str(self), self.status)
-
-
 def check(status: int) -> None:
-    """Raises the `Error` of a failed call. To be called on the thread that made the call, right after it."""
+    """Raises the exception of a failed call. To be called on the thread that made the call, right after it."""
     if status != Status.OK:
-        raise Error(load().ade_last_error().decode("utf-8", "replace"), Status(status))
+        raise error_of(status, load().ade_last_error().decode("utf-8", "replace"))
 
 
 # ---- Loading ----------------------------------------------------------------------------------------------------
@@ -599,6 +566,35 @@ def _places() -> list[str]:
     return places + [names[1]]  # a bare name: the system's loader searches
 
 
+def _unfit(library: Any) -> str:
+    """Why this package cannot work with the library; "" if it can. Binds the functions."""
+    try:
+        # Read before anything is bound, so that a version that does not fit is told as that.
+        library.ade_version.restype, library.ade_version_number.restype = c_char_p, c_uint32
+        number, version = library.ade_version_number(), library.ade_version().decode("ascii", "replace")
+    except AttributeError:
+        return "it is not libadesieve"
+    if number // 10000 != _MAJOR or number // 100 % 100 < _MINOR:
+        return (
+            f"it is version {version}, and this package, {__version__}, needs {_MAJOR}.{_MINOR} or a later {_MAJOR}.x: "
+            f"install the two from one release"
+        )
+    for name, result, arguments in FUNCTIONS:
+        try:
+            function = getattr(library, name)
+        except AttributeError:
+            return f"it is version {version}, but has no {name}: it is of another build than this package; rebuild it"
+        function.restype, function.argtypes = result, arguments
+    for name, struct in STRUCTS.items():
+        size, own = library.ade_struct_size(name.encode()), ctypes.sizeof(struct)
+        # Those that begin with their size may have grown in a later version; of the others both must be equal.
+        if size < own or (size > own and struct._fields_[0][0] != "struct_size"):
+            return (
+                f"its {name} has {size} bytes, this package's {own}: it is of another build than this package; rebuild it"
+            )
+    return ""
+
+
 def _open() -> tuple[Any, str]:
     tried = []
     for place in _places():
@@ -610,24 +606,13 @@ def _open() -> tuple[Any, str]:
         except OSError as error:
             tried.append(f"{place}: {error}")
             continue
-        try:
-            for name, result, arguments in FUNCTIONS:
-                function = getattr(library, name)
-                function.restype, function.argtypes = result, arguments
-        except AttributeError as error:
-            tried.append(f"{place}: {error}")
-            continue
-        number = library.ade_version_number()
-        if number // 10000 == _MAJOR and number // 100 % 100 >= _MINOR:
+        why = _unfit(library)
+        if not why:
             return library, place
-        tried.append(
-            f"{place}: it is version {library.ade_version().decode()}; this package needs {_MAJOR}.{_MINOR} "
-            f"or a later {_MAJOR}.x"
-        )
-    raise Error(
-        "libadesieve was not found. Build or install it, or name the file in ADESIEVE_LIBRARY. Tried:\n  "
-        + "\n  ".join(tried),
-        Status.UNSUPPORTED,
+        tried.append(f"{place}: {why}")
+    raise Unsupported(
+        "libadesieve was not found. Install adesieve's wheel, build the library, or name its file in ADESIEVE_LIBRARY. "
+        "Tried:\n  " + "\n  ".join(tried)
     )
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import pickle
 import re
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ import subprocess
 import pytest
 
 import adesieve
-from adesieve import _ffi
+from adesieve import _ffi, errors
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,26 @@ def test_layout(header, root, tmp_path):
             descriptor = getattr(struct, field[0])
             mirror.append(f"{name}.{field[0]} {descriptor.offset} {descriptor.size}")
     assert sorted(mirror) == sorted(said)
+
+
+def test_the_library_tells_every_size(header):
+    library = _ffi.load()
+    for name in declared_structs(header):
+        assert library.ade_struct_size(name.encode()) == ctypes.sizeof(_ffi.STRUCTS[name]), name
+    assert library.ade_struct_size(b"ade_nothing") == 0 == library.ade_struct_size(None)
+
+
+def test_every_status_has_a_class(header):
+    for status in adesieve.Status:
+        if status in (adesieve.Status.OK, adesieve.Status.END):
+            continue
+        error = errors.error_of(status, "why")
+        assert type(error) is not adesieve.Error and isinstance(error, adesieve.Error)
+        assert error.status is status and str(error) == "why"
+        again = pickle.loads(pickle.dumps(error))
+        assert type(again) is type(error) and again.status is status and str(again) == "why"
+        assert type(error)("why").status is status
+    assert isinstance(errors.error_of(3, ""), OSError) and isinstance(errors.error_of(6, ""), ValueError)
 
 
 def test_enums_both_ways(header):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -56,37 +57,70 @@ def test_beside_the_package_comes_first(root, tmp_path):
     assert said.stdout == f"{tmp_path}/adesieve/libadesieve.so\n", said.stderr
 
 
-@pytest.mark.parametrize(
-    "number, text, problem",
-    [(9900, "0.99.0", None), (1, "0.0.1", "it is version 0.0.1"), (10100, "1.1.0", "it is version 1.1.0")],
-)
-def test_versions(root, tmp_path, number, text, problem):
-    """A stand-in library with every function and another version."""
+@pytest.fixture
+def made(tmp_path):
+    """Compiles a stand-in library: every function, but another version, other sizes, or without one function."""
     from adesieve import _ffi
 
     cc = shutil.which("cc")
     if cc is None:
         pytest.skip("no C compiler")
-    functions = "".join(
-        f"void {name}(void) {{}}\n" for name, _, _ in _ffi.FUNCTIONS if not name.startswith("ade_version")
-    )
-    (tmp_path / "other.c").write_text(
-        f'{functions}const char *ade_version(void) {{ return "{text}"; }}\n'
-        f"unsigned ade_version_number(void) {{ return {number}; }}\n"
-    )
-    other = tmp_path / "other.so"
-    subprocess.run([cc, "-shared", "-fPIC", tmp_path / "other.c", "-o", other], check=True)
-    code = "import adesieve\ntry: print(adesieve.library_version())\nexcept adesieve.Error as e: print(e)"
-    said = run(root, code, ADESIEVE_LIBRARY=str(other))
-    assert (problem in said.stdout) if problem else (said.stdout == text + "\n"), said.stderr
+
+    def make(number: int = 100, text: str = "0.1.0", without: str = "", **grown: int) -> str:
+        own = ("ade_version", "ade_version_number", "ade_struct_size", without)
+        functions = "".join(f"void {name}(void) {{}}\n" for name, _, _ in _ffi.FUNCTIONS if name not in own)
+        sizes = "".join(
+            f'if (!strcmp(name, "{name}")) return {ctypes.sizeof(struct) + grown.get(name, 0)};\n'
+            for name, struct in _ffi.STRUCTS.items()
+        )
+        (tmp_path / "other.c").write_text(
+            f'#include <string.h>\n{functions}const char *ade_version(void) {{ return "{text}"; }}\n'
+            f"unsigned ade_version_number(void) {{ return {number}; }}\n"
+            f"size_t ade_struct_size(const char *name) {{ {sizes} return 0; }}\n"
+        )
+        other = tmp_path / "other.so"
+        subprocess.run([cc, "-shared", "-fPIC", tmp_path / "other.c", "-o", other], check=True)
+        return str(other)
+
+    return make
 
 
-def test_a_missing_function_is_named(root, tmp_path):
+CODE = "import adesieve\ntry: print(adesieve.library_version())\nexcept adesieve.Unsupported as e: print(e)"
+
+
+@pytest.mark.parametrize(
+    "number, text, problem",
+    [(9900, "0.99.0", None), (1, "0.0.1", "it is version 0.0.1"), (10100, "1.1.0", "it is version 1.1.0")],
+)
+def test_versions(root, made, number, text, problem):
+    said = run(root, CODE, ADESIEVE_LIBRARY=made(number, text))
+    if problem is None:
+        assert said.stdout == text + "\n", said.stderr
+    else:
+        assert problem in said.stdout and "install the two from one release" in said.stdout, said.stderr
+
+
+@pytest.mark.parametrize(
+    "grown, problem",
+    [
+        ({"ade_screen_row": 8, "ade_screen_record": 16}, None),  # of a later library; they begin with their size
+        ({"ade_screen_row": -8}, "its ade_screen_row has"),
+        ({"ade_result": 4}, "its ade_result has 28 bytes, this package's 24"),
+    ],
+)
+def test_sizes(root, made, grown, problem):
+    said = run(root, CODE, ADESIEVE_LIBRARY=made(**grown))
+    if problem is None:
+        assert said.stdout == "0.1.0\n", said.stderr
+    else:
+        assert problem in said.stdout and "rebuild it" in said.stdout, said.stderr
+
+
+def test_a_missing_function_is_named(root, made, tmp_path):
+    said = run(root, CODE, ADESIEVE_LIBRARY=made(without="ade_screen_next"))
+    assert "has no ade_screen_next" in said.stdout, said.stderr
     cc = shutil.which("cc")
-    if cc is None:
-        pytest.skip("no C compiler")
-    (tmp_path / "other.c").write_text("void ade_status_name(void) {}\n")
-    other = tmp_path / "other.so"
-    subprocess.run([cc, "-shared", "-fPIC", tmp_path / "other.c", "-o", other], check=True)
-    said = run(root, "import adesieve; adesieve.library_version()", ADESIEVE_LIBRARY=str(other))
-    assert said.returncode == 1 and "ade_status_text" in said.stderr
+    (tmp_path / "another.c").write_text("void nothing(void) {}\n")
+    subprocess.run([cc, "-shared", "-fPIC", tmp_path / "another.c", "-o", tmp_path / "another.so"], check=True)
+    said = run(root, CODE, ADESIEVE_LIBRARY=str(tmp_path / "another.so"))
+    assert "it is not libadesieve" in said.stdout, said.stderr
