@@ -4,29 +4,29 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import operator
 import os
+import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Union, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from . import _ffi
-from .calibration import METHODS, Calibration, OperatingPoint, calibration_of, find_point, parse_target, prevalence_of
-from .screening import Screening
+from . import _ffi, _html, _pipeline, _progress, _texts, settings
+from ._engine import Engine, Outputs, Watch
+from ._progress import Progress
+from ._texts import Texts
+from .calibration import METHODS, Calibration, OperatingPoint, calibration_of, find_point, prevalence_of
+from .errors import BadInput, Error, Status
+from .results import HEAD, Results
+from .screening import Screening, start
+from .settings import PathLike
 
-Texts = Union[str, Iterable[str]]
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
-PathLike = Union[str, "os.PathLike[str]"]
-
-_DEVICES = {"auto": _ffi.Device.AUTO, "cpu": _ffi.Device.CPU, "cuda": _ffi.Device.CUDA, "none": _ffi.Device.NONE}
-_OTHER_ABSTRACTS = {value.name.lower(): value for value in _ffi.OtherAbstracts}
-_INVALID_UTF8 = {"error": _ffi.InvalidUtf8.ERROR, "replace": _ffi.InvalidUtf8.REPLACE}
 
 
 @dataclass(frozen=True)
@@ -53,44 +53,17 @@ class Tokens:
     truncated: bool
 
 
-def _one_of(name: str, value: object, known: Iterable[str]) -> str:
-    known = list(known)
-    if not isinstance(value, str) or value not in known:
-        raise ValueError(f"{name} is {value!r}; it can be {', '.join(map(repr, known))}")
-    return value
+_alive: weakref.WeakSet[Classifier] = weakref.WeakSet()
 
 
-def _device(value: object) -> tuple[int, int]:
-    """The device and its number; ``"cuda:1"`` is (CUDA, 1)."""
-    kind, colon, number = value.partition(":") if isinstance(value, str) else ("", "", "")
-    if kind not in _DEVICES or (colon and (kind != "cuda" or not number.isdecimal())):
-        raise ValueError(f"device is {value!r}; it can be 'auto', 'cpu', 'cuda', 'cuda:N' or 'none'")
-    return _DEVICES[kind], int(number or 0)
+def _forked() -> None:
+    """Before any thread of the child can run."""
+    for classifier in list(_alive):
+        classifier._after_fork()
 
 
-def _count(name: str, value: object) -> int:
-    number = operator.index(value)  # type: ignore[arg-type]  # its TypeError is the check
-    if not 0 <= number <= 0x7FFFFFFF:
-        raise ValueError(f"{name} is {number}; it cannot be negative or that large")
-    return number
-
-
-def _encode(texts: Sequence[object]) -> list[bytes]:
-    encoded = []
-    for i, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise TypeError(f"text {i} is {type(text).__name__}, not str")
-        # A lone surrogate becomes invalid UTF-8, which the library reports, or replaces if it was asked to.
-        encoded.append(text.encode("utf-8", "surrogatepass"))
-    return encoded
-
-
-def _list(texts: Texts) -> list[Any]:
-    if isinstance(texts, str):
-        return [texts]
-    if isinstance(texts, (bytes, bytearray)):
-        raise TypeError("texts is bytes; decode it first")
-    return list(texts)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 class Classifier:
@@ -103,7 +76,7 @@ class Classifier:
     device : {"auto", "cpu", "cuda", "cuda:N", "none"}
         ``"none"`` opens at once and can only `tokenize`.
     precision : {"auto", "f32", "bf16", "f16"}
-        ``"auto"`` is bf16 where the processor computes in it natively, else f32.
+        ``"auto"`` is bf16 where the processor computes in it natively, else f32; f16 on a GPU.
     threads : int
         CPU threads; 0 = as many as this process may run on.
     max_length : int
@@ -119,8 +92,32 @@ class Classifier:
     calibration : path, optional
         A calibration file. By default ``calibration.json`` in the model's folder, if there is one; ``""`` = none.
 
-    Any number of threads may use one Classifier: calls take turns, and Python's lock is released while the library
-    works. It pickles to its settings. After a fork the child opens a session of its own.
+    Raises
+    ------
+    Error
+        Where the folder or the device cannot be used, as the subclass that the status stands for: `InputOutput`,
+        `BadModel`, `Unsupported`, ...
+    TypeError, ValueError
+        For an argument that cannot be meant.
+
+    Notes
+    -----
+    **Texts.** Every method takes a str, or a list, tuple or other iterable of str, a numpy array, a pandas Series or
+    Index, a pyarrow Array or ChunkedArray, a polars Series. Strings are encoded once, some at a time; Arrow's are read
+    where they are. An iterator, such as a generator, is read in pieces, so its texts are never all in memory. What is
+    not text (None, NaN, numbers, bytes) is a TypeError that names the first one; a text that has no UTF-8 form is a
+    `BadInput` that does.
+
+    **Threads.** Any number of threads may use one Classifier. Calls take turns: a thread that calls while another one
+    is inside waits until it is out, or, where there are very many texts, until its present block of them is done.
+    Python's lock is released while the library works. Within a call, from a progress bar or a handler of its messages,
+    the same Classifier cannot be called (`Busy`) or closed (ValueError).
+
+    **Processes.** It pickles to its settings, and copies are opened anew; a closed one stays closed. After a fork the
+    child opens a session of its own at its first call. CUDA does not survive a fork: with a GPU, spawn processes.
+
+    **Ctrl-C** stops a call within 0.2 seconds, wherever it is; so does any signal handler that raises. The Classifier
+    can be used afterwards.
 
     Examples
     --------
@@ -144,108 +141,67 @@ class Classifier:
         invalid_utf8: str = "error",
         calibration: PathLike | None = None,
     ) -> None:
-        self._model: Any = None
-        self._session: Any = None
-        self._closed = False
-        self._lock = threading.RLock()
-        self._pid = os.getpid()
-        if labels is not None:
-            labels = [labels] if isinstance(labels, str) else list(labels)
-            for label in labels:
-                if not isinstance(label, str) or not label or "," in label:
-                    raise ValueError(f"{label!r} cannot be a label: a name without commas is needed")
-        self._settings: dict[str, Any] = {
-            "model": None if model is None else os.fspath(model),
-            "device": device,
-            "precision": _one_of("precision", precision, ["auto", "f32", "bf16", "f16"]),
-            "threads": _count("threads", threads),
-            "max_length": _count("max_length", max_length),
-            "labels": labels,
-            "positive_label": positive_label,
-            "token_budget": _count("token_budget", token_budget),
-            "invalid_utf8": _one_of("invalid_utf8", invalid_utf8, _INVALID_UTF8),
-            "calibration": None if calibration is None else os.fspath(calibration),
-        }
-        self._device = _device(device)
-        with self._lock:
-            self._open()
+        self._begin(closed=False)
+        self._settings = settings.checked(
+            model=model,
+            device=device,
+            precision=precision,
+            threads=threads,
+            max_length=max_length,
+            labels=labels,
+            positive_label=positive_label,
+            token_budget=token_budget,
+            invalid_utf8=invalid_utf8,
+            calibration=calibration,
+        )
+        with self._using():
+            pass
 
     # ---- Opening and closing ------------------------------------------------------------------------------------
 
-    def _open(self) -> None:
-        library = _ffi.load()
-        folder = self._settings["model"]
-        if folder is None:
-            folder = library.ade_default_model()
-            if folder is None:
-                raise _ffi.Error(
-                    "there is no default model beside the library; name a model folder, or set ADESIEVE_MODEL",
-                    _ffi.Status.IO,
-                )
-        labels, positive = self._settings["labels"], self._settings["positive_label"]
-        calibration = self._settings["calibration"]
-        options = _ffi.ModelOptions(
-            labels=None if labels is None else ",".join(labels).encode(),
-            positive_label=None if positive is None else positive.encode(),
-            calibration=None if calibration is None else os.fsencode(calibration),
-            log=_ffi.log,
-        )
-        model, session = _ffi.Model(), _ffi.Session()
-        _ffi.check(library.ade_model_open(os.fsencode(folder), options, model))
-        try:
-            interrupt = _ffi.Interrupt()
-            _ffi.check(library.ade_session_open(model, self._session_options(interrupt), session))
-        except BaseException:
-            library.ade_model_close(model)
-            raise
-        self._model, self._session, self._interrupt = model, session, interrupt
-        info = _ffi.ModelInfo()
-        _ffi.check(library.ade_model_get_info(model, info))
-        self._problem = _ffi.Problem(info.problem)
-        self._labels = tuple(library.ade_model_label(model, i).decode() for i in range(info.n_labels))
+    def _begin(self, closed: bool) -> None:
+        self._engine: Engine | None = None
+        self._inside = False  # a call is at work, on the thread that has the lock
+        self._closed = closed
+        self._lock = threading.RLock()
+        _alive.add(self)
 
-    def _session_options(self, interrupt: _ffi.Interrupt) -> _ffi.SessionOptions:
-        kind, index = self._device
-        return _ffi.SessionOptions(
-            device=kind,
-            device_index=index,
-            precision=_ffi.Precision[self._settings["precision"].upper()],
-            threads=self._settings["threads"],
-            max_length=self._settings["max_length"],
-            token_budget=self._settings["token_budget"],
-            invalid_utf8=_INVALID_UTF8[self._settings["invalid_utf8"]],
-            progress=interrupt.callback,
-            log=_ffi.log,
-        )
+    def _after_fork(self) -> None:
+        """In the child: the sessions' threads did not come along, and the lock may be held by one that did not. What is
+        open is the parent's, and is left alone."""
+        self._begin(self._closed)
 
     @contextlib.contextmanager
-    def _using(self) -> Iterator[Any]:
-        """The library, with this object's session open and in the hands of this thread."""
-        if self._pid != os.getpid():
-            # A forked child: the session's threads did not come along, and the lock may be held by one that did not.
-            self._lock, self._pid = threading.RLock(), os.getpid()
-            self._model = self._session = None
+    def _using(self) -> Iterator[Engine]:
+        """The open model and its sessions, in the hands of this thread."""
         with self._lock:
             if self._closed:
                 raise ValueError("this Classifier is closed")
-            if self._session is None:
-                self._open()
-            yield _ffi.load()
+            before = self._inside
+            try:
+                self._inside = True
+                if self._engine is None:
+                    self._engine = Engine(self._settings)
+                    self._labels, self._problem = self._engine.labels, self._engine.problem
+                yield self._engine
+            finally:
+                self._inside = before
 
     def close(self) -> None:
-        """Releases the session and the model. Closing twice is fine; a closed Classifier cannot be used."""
-        if self._pid != os.getpid():  # they are the parent's
-            self._model = self._session = None
-            self._closed = True
-            return
+        """Releases the session and the model. Closing twice is fine; a closed Classifier cannot be used.
+
+        Raises
+        ------
+        ValueError
+            From within a call of its own, such as in a progress bar.
+        """
         with self._lock:
+            if self._inside:
+                raise ValueError("this Classifier is at work on this very thread; close it when the call is over")
             self._closed = True
-            session, self._session = self._session, None
-            model, self._model = self._model, None
-            if session is not None:
-                _ffi.load().ade_session_close(session)
-            if model is not None:
-                _ffi.load().ade_model_close(model)
+            engine, self._engine = self._engine, None
+            if engine is not None:
+                engine.close()
 
     def __enter__(self) -> Classifier:
         return self
@@ -258,21 +214,40 @@ class Classifier:
             self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"settings": self._settings, "closed": self._closed}
+        return {"settings": self._settings, "closed": self._closed, "labels": self._labels}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        settings = dict(state["settings"])
+        self._begin(closed=True)
+        self._settings, self._labels = dict(state["settings"]), tuple(state["labels"])
         if not state["closed"]:
-            self.__init__(**settings)  # type: ignore[misc]
-            return
-        self._settings, self._closed = settings, True
-        self._model = self._session = None
-        self._lock, self._pid = threading.RLock(), os.getpid()
+            self._closed = False
+            with self._using():
+                pass
 
     def __repr__(self) -> str:
-        defaults = {"device": "auto", "precision": "auto", "invalid_utf8": "error"}
-        shown = [f"{k}={v!r}" for k, v in self._settings.items() if v and v != defaults.get(k)]
-        return f"Classifier({', '.join(shown)})"
+        return f"Classifier({settings.shown(self._settings)})"
+
+    def _repr_html_(self) -> str:
+        if self._closed:
+            return _html.facts("Classifier, closed", [(n, v) for n, v in self._settings.items() if v])
+        info, calibration = self.info, self.calibration
+        fitted = "none"
+        if calibration is not None:
+            fitted = f"{calibration.method}, of {calibration.n:,} texts {calibration.data}".rstrip()
+        return _html.facts(
+            f"Classifier {info['name']}",
+            [
+                ("model", info["folder"]),
+                ("architecture", info["architecture"]),
+                ("parameters", info["n_parameters"]),
+                ("labels", ", ".join(self.labels)),
+                ("positive label", self.positive_label),
+                ("device", f"{info['device']}: {info['device_name']}" if info["device_name"] else info["device"]),
+                ("precision", info["precision"]),
+                ("max_length", info["max_length"]),
+                ("calibration", fitted),
+            ],
+        )
 
     # ---- What it is ---------------------------------------------------------------------------------------------
 
@@ -282,12 +257,25 @@ class Classifier:
         return self._labels
 
     @property
+    def positive_label(self) -> str:
+        """The label whose probability is the score by which `screen` decides.
+
+        Examples
+        --------
+        >>> clf.positive_label
+        'ADE'
+        """
+        with self._using() as engine:
+            return engine.labels[engine.positive]
+
+    @property
     def info(self) -> dict[str, Any]:
         """What the model is and how it runs: the members of ``ade_model_info`` and ``ade_session_info``."""
-        with self._using() as library:
+        library = _ffi.load()
+        with self._using() as engine:
             model, session = _ffi.ModelInfo(), _ffi.SessionInfo()
-            _ffi.check(library.ade_model_get_info(self._model, model))
-            _ffi.check(library.ade_session_get_info(self._session, session))
+            _ffi.check(library.ade_model_get_info(engine.model, model))
+            _ffi.check(library.ade_session_get_info(engine.session, session))
             values: dict[str, Any] = {}
             for structure in (model, session):
                 for name, *_ in structure._fields_:
@@ -305,99 +293,287 @@ class Classifier:
 
     # ---- Classifying --------------------------------------------------------------------------------------------
 
-    def _classify(self, texts: Texts, *, logits: bool = False, probabilities: bool = False) -> Floats:
-        encoded = _encode(_list(texts))
-        # One block of bytes and the addresses in it: ade_text's two members, for all texts at once.
-        block = b"".join(encoded)
-        views = np.empty((len(encoded), 2), dtype=np.uintp)
-        views[:, 1] = np.fromiter(map(len, encoded), dtype=np.uintp, count=len(encoded))
-        np.cumsum(views[:, 1], out=views[:, 0])
-        views[:, 0] -= views[:, 1]
-        start = ctypes.cast(ctypes.c_char_p(block), ctypes.c_void_p).value or 0
-        views[:, 0] += np.uintp(start)
-        with self._using() as library:
-            values = np.empty((len(encoded), len(self._labels)), dtype=np.float32)
-            address = values.ctypes.data
-            self._interrupt.check(
-                library.ade_classify(
-                    self._session,
-                    views.ctypes.data,
-                    len(encoded),
-                    None,
-                    address if logits else None,
-                    address if probabilities else None,
-                )
-            )
-        return values
+    def _blocks(
+        self,
+        source: _texts.Source,
+        wanted: str,
+        progress: Progress = False,
+        *,
+        into: Outputs | None = None,
+        texts: int | None = None,
+        max_length: int = 0,
+    ) -> Iterator[tuple[_texts.Block, Outputs]]:
+        """Classifies block after block, ``into`` the rows of all or each on its own. Between two blocks other threads
+        can have their turn."""
+        bar = _progress.bar(progress, source.count, "text", "classifying")
+        shown = progress is not None and progress is not False
+        try:
+            for block in source.blocks(texts):
+                end = block.first + len(block)
+                with self._using() as engine:
+                    if into is not None:
+                        outputs = into.part(block.first, end)
+                    else:
+                        outputs = Outputs.empty(len(block), len(engine.labels), wanted)
+                    engine.classify(block, outputs, max_length, _mover(bar, block.first) if shown else None)
+                bar.move(end)
+                yield block, outputs
+        finally:
+            bar.close()
 
-    def predict_proba(self, texts: Texts) -> Floats:
+    def _outputs(self, source: _texts.Source, wanted: str, progress: Progress = False, **how: Any) -> Outputs:
+        """All texts' rows."""
+        with self._using() as engine:
+            whole = Outputs.empty(source.count or 0, len(engine.labels), wanted)
+        if not source.streamed:
+            for _ in self._blocks(source, wanted, progress, into=whole, **how):
+                pass
+            return whole
+        return Outputs.joined([whole, *(outputs for _, outputs in self._blocks(source, wanted, progress, **how))])
+
+    def predict_proba(self, texts: Texts, *, progress: Progress = False) -> Floats:
         """Every class's probability.
 
         Parameters
         ----------
         texts : str or iterable of str
-            A list, a numpy array, a pandas column; a str counts as one text.
+            A list, a numpy array, a column of a data frame, ... (see `Classifier`); a str counts as one text.
+        progress : bool or class
+            Whether to show a bar, by tqdm.auto; or a class that is called as tqdm's is.
 
         Returns
         -------
         numpy.ndarray, float32, (texts, classes)
             Softmax; for a multi-label model a sigmoid each, for regression the value.
 
+        Raises
+        ------
+        TypeError
+            Something is not text; it is named by its number, from 0.
+        BadInput
+            A text has no UTF-8 form; it is named, too.
+        ValueError
+            The Classifier is closed.
+
         Examples
         --------
         >>> clf.predict_proba(["Rash after amoxicillin."]).sum(axis=1)
         array([1.], dtype=float32)
         """
-        return self._classify(texts, probabilities=True)
+        found = self._outputs(_texts.read(texts), "p", progress).probabilities
+        assert found is not None
+        return found
 
-    def logits(self, texts: Texts) -> Floats:
-        """The model's own outputs, (texts, classes), before softmax.
+    def logits(self, texts: Texts, *, progress: Progress = False) -> Floats:
+        """The model's own outputs, float32, (texts, classes), before softmax. Arguments and errors as `predict_proba`.
 
         Examples
         --------
         >>> clf.logits([]).shape
         (0, 2)
         """
-        return self._classify(texts, logits=True)
+        found = self._outputs(_texts.read(texts), "l", progress).logits
+        assert found is not None
+        return found
 
-    def predict(self, texts: Texts) -> npt.NDArray[Any]:
-        """Each text's best label, (texts); for regression its value, as float32.
+    def predict(self, texts: Texts, *, progress: Progress = False) -> npt.NDArray[Any]:
+        """Each text's best label, str, (texts); for regression its value, as float32. Arguments and errors as
+        `predict_proba`.
 
         Examples
         --------
         >>> clf.predict(["Rash after amoxicillin."])[0] in clf.labels
         True
         """
-        values = self._classify(texts, logits=True)
+        values = self.logits(texts, progress=progress)
         if self._problem is _ffi.Problem.REGRESSION:
             return values[:, 0]
-        names: npt.NDArray[Any] = np.array(self._labels)
-        best: npt.NDArray[Any] = names[values.argmax(axis=1)]
+        best: npt.NDArray[Any] = np.array(self._labels)[values.argmax(axis=1)]
         return best
 
+    def classify(self, texts: Texts, *, prevalence: float | None = None, progress: Progress = False) -> Results:
+        """All that the model says of each text.
+
+        Parameters
+        ----------
+        texts, progress
+            As for `predict_proba`.
+        prevalence : float, optional
+            The share of positive texts to expect, for the calibrated values. By default that of the calibration's
+            texts.
+
+        Returns
+        -------
+        Results
+            Columns: label, score, scores, logits, calibrated, tokens, unknown, truncated; also a sequence of `Result`.
+
+        Raises
+        ------
+        TypeError, BadInput, ValueError
+            As `predict_proba`.
+
+        Examples
+        --------
+        >>> results = clf.classify(["Rash after amoxicillin.", ""])
+        >>> results[1].tokens, results[1].truncated
+        (2, False)
+        """
+        share = _prevalence(prevalence)
+        source = _texts.read(texts)
+        with self._using() as engine:
+            labels, positive, regression = engine.labels, engine.positive, engine.problem is _ffi.Problem.REGRESSION
+            parts = [Outputs.empty(0, len(labels), "rlp")]
+        first_texts: list[str] = []
+        whole = None if source.count is None else Outputs.empty(source.count, len(labels), "rlp")
+        for block, outputs in self._blocks(source, "rlp", progress, into=whole):
+            parts.append(outputs)
+            more = range(min(HEAD - len(first_texts), len(block)))
+            first_texts += [block.data(i).decode("utf-8", "replace") for i in more]
+        found = Outputs.joined(parts) if whole is None else whole
+        results, logits, scores = found.results, found.logits, found.probabilities
+        assert results is not None and logits is not None and scores is not None
+        return Results(
+            label=None if regression else np.array(labels)[results["label"]],
+            score=np.ascontiguousarray(results["score"]),
+            scores=scores,
+            logits=logits,
+            calibrated=self._calibrated(logits, share) if self.calibration is not None else None,
+            tokens=np.ascontiguousarray(results["tokens"]),
+            unknown=np.ascontiguousarray(results["unknown"]),
+            truncated=results["truncated"].astype(np.bool_),
+            labels=labels,
+            positive_label=labels[positive],
+            _head=tuple(first_texts),
+            _index=_index_of(texts),
+        )
+
+    # ---- As a transformers pipeline -----------------------------------------------------------------------------
+
     @overload  # a str is an iterable of str, too: the order of these decides
-    def __call__(self, texts: str, top_k: int | None | Literal[""] = "") -> list[dict[str, Any]]: ...  # type: ignore[overload-overlap]
+    def __call__(
+        self,
+        texts: str,
+        top_k: int | None | Literal[""] = ...,
+        *,
+        function_to_apply: str | None = ...,
+        truncation: bool | str | None = ...,
+        max_length: int | None = ...,
+        batch_size: int | None = ...,
+        padding: bool | str | None = ...,
+        num_workers: int | None = ...,
+        progress: Progress = ...,
+    ) -> list[dict[str, Any]]: ...
 
     @overload
-    def __call__(self, texts: Iterable[str], top_k: Literal[""] = "") -> list[dict[str, Any]]: ...
+    def __call__(
+        self,
+        texts: Iterator[str],
+        top_k: Literal[""] = ...,
+        *,
+        function_to_apply: str | None = ...,
+        truncation: bool | str | None = ...,
+        max_length: int | None = ...,
+        batch_size: int | None = ...,
+        padding: bool | str | None = ...,
+        num_workers: int | None = ...,
+        progress: Progress = ...,
+    ) -> Iterator[dict[str, Any]]: ...
 
     @overload
-    def __call__(self, texts: Iterable[str], top_k: int | None) -> list[list[dict[str, Any]]]: ...
+    def __call__(
+        self,
+        texts: Iterator[str],
+        top_k: int | None,
+        *,
+        function_to_apply: str | None = ...,
+        truncation: bool | str | None = ...,
+        max_length: int | None = ...,
+        batch_size: int | None = ...,
+        padding: bool | str | None = ...,
+        num_workers: int | None = ...,
+        progress: Progress = ...,
+    ) -> Iterator[list[dict[str, Any]]]: ...
 
-    def __call__(self, texts: Texts, top_k: int | None | Literal[""] = "") -> Any:
-        """Labels and scores in the shape of a transformers text-classification pipeline.
+    @overload
+    def __call__(
+        self,
+        texts: Iterable[Any],
+        top_k: Literal[""] = ...,
+        *,
+        function_to_apply: str | None = ...,
+        truncation: bool | str | None = ...,
+        max_length: int | None = ...,
+        batch_size: int | None = ...,
+        padding: bool | str | None = ...,
+        num_workers: int | None = ...,
+        progress: Progress = ...,
+    ) -> list[dict[str, Any]]: ...
+
+    @overload
+    def __call__(
+        self,
+        texts: Iterable[Any],
+        top_k: int | None,
+        *,
+        function_to_apply: str | None = ...,
+        truncation: bool | str | None = ...,
+        max_length: int | None = ...,
+        batch_size: int | None = ...,
+        padding: bool | str | None = ...,
+        num_workers: int | None = ...,
+        progress: Progress = ...,
+    ) -> list[list[dict[str, Any]]]: ...
+
+    def __call__(
+        self,
+        texts: Texts,
+        top_k: int | None | Literal[""] = "",
+        *,
+        function_to_apply: str | None = None,
+        truncation: bool | str | None = True,
+        max_length: int | None = None,
+        batch_size: int | None = None,
+        padding: bool | str | None = None,
+        num_workers: int | None = None,
+        progress: Progress = False,
+    ) -> Any:
+        """Labels and scores, called as a transformers text-classification pipeline and nested as its answers are.
 
         Parameters
         ----------
         texts : str or iterable of str
+            As for `predict_proba`. ``{"text": "..."}`` counts as a text, too; pairs of texts are refused.
         top_k : int or None, optional
             How many labels to give, best first; None = all. If it is left out, the best one alone.
+        function_to_apply : {"default", "softmax", "sigmoid", "none"}, optional
+            What makes scores of logits; ``"default"`` and None: what the model's problem type says.
+        truncation : bool, "longest_first", "only_first" or "do_not_truncate"
+            Whether texts that are too long are cut. Without it they are refused (transformers' default, under which
+            such a text ends a run in the middle of the model, is not this one's).
+        max_length : int, optional
+            Tokens per text in this call, special ones included, where texts are cut. The first call of a length opens a
+            session; the last two lengths are kept.
+        batch_size : int, optional
+            Texts taken from an iterator before their answers are given, 1,024 if it is left out. It changes no answer,
+            nor does it change how texts are packed.
+        padding, num_workers
+            Accepted for the sake of scripts; nothing is padded, and ``threads`` says how many threads there are.
+        progress : bool or class
+            As for `predict_proba`.
 
         Returns
         -------
         list of dict
-            ``{"label": ..., "score": ...}`` for each text. With ``top_k``, each text has a list of these.
-            For a single str, always one flat list.
+            ``{"label": str, "score": float}`` for each text. With ``top_k``, each text has a list of these.
+            For a single str, always one flat list. For an iterator, such as a generator, an iterator, which takes texts
+            as it gives answers, in memory that does not grow.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `predict_proba`, and for an argument that is not known or cannot be meant.
+        BadInput
+            As `predict_proba`; with ``truncation=False`` also where a text is too long, which is named with its length.
 
         Examples
         --------
@@ -406,17 +582,45 @@ class Classifier:
         (1, ['label', 'score'])
         >>> [len(labels) for labels in clf(["Rash.", "No rash."], top_k=None)]
         [2, 2]
+        >>> next(clf(text for text in ["Rash."])) == clf("Rash.")[0]
+        True
         """
-        one = top_k == ""
-        count = 1 if one else len(self._labels) if top_k is None else _count("top_k", top_k)
-        values = self.predict_proba(texts)
-        best = np.argsort(-values, axis=1, kind="stable")[:, : max(count, 1)]
-        rows = [
-            [{"label": self._labels[i], "score": float(row[i])} for i in order] for row, order in zip(values, best)
-        ]
-        if isinstance(texts, str):
-            return rows[0]
-        return [row[0] for row in rows] if one else rows
+        chosen = _pipeline.options(top_k, function_to_apply, truncation, max_length, batch_size, padding, num_workers)
+        source = _texts.read(texts)
+        wanted = _pipeline.wanted(chosen)
+        with self._using() as engine:  # whatever is wrong is said now, not at an iterator's first answer
+            engine.of_length(chosen.max_length)
+            problem, labels = engine.problem, engine.labels
+        length = chosen.piece if source.streamed else None if chosen.cut else _pipeline.CHECKED
+        blocks = self._blocks(source, wanted, progress, texts=length, max_length=chosen.max_length)
+
+        def pieces() -> Iterator[Any]:
+            for block, outputs in blocks:
+                if not chosen.cut:
+                    self._refuse_long(block, outputs)
+                yield from _pipeline.answers(chosen, _pipeline.scores(chosen, outputs, problem), labels)
+
+        return pieces() if source.streamed else _pipeline.shaped(chosen, list(pieces()), source.alone)
+
+    def _refuse_long(self, block: _texts.Block, outputs: Outputs) -> None:
+        assert outputs.results is not None
+        long = outputs.results["truncated"] != 0
+        if not long.any():
+            return
+        i = int(long.argmax())
+        with self._using() as engine:
+            limit = int(outputs.results["tokens"][i])
+
+            def encode(data: bytes) -> tuple[list[tuple[int, bool]], bool]:
+                tokens, texts, info = engine.tokens(data, engine.of_length(0, only_tokens=True))
+                words = [not text.startswith("##") for text in texts]
+                return list(zip(tokens["start"].tolist(), words))[1:-1], not info.truncated
+
+            count = _pipeline.count_tokens(block.data(i), encode)
+        raise BadInput(
+            f"text {block.first + i} has {count} tokens, and no more than {limit} fit: "
+            f"shorten it, or have it cut by truncation=True"
+        )
 
     # ---- Calibration --------------------------------------------------------------------------------------------
 
@@ -429,15 +633,15 @@ class Classifier:
         >>> clf.calibration is None
         True
         """
-        with self._using() as library:
+        with self._using() as engine:
             info = _ffi.CalibrationInfo()
-            status = library.ade_model_get_calibration(self._model, info)
-            if status == _ffi.Status.UNSUPPORTED:
+            status = _ffi.load().ade_model_get_calibration(engine.model, info)
+            if status == Status.UNSUPPORTED:
                 return None
             _ffi.check(status)
             return calibration_of(info)
 
-    def calibrated(self, texts: Texts, prevalence: float | None = None) -> Doubles:
+    def calibrated(self, texts: Texts, prevalence: float | None = None, *, progress: Progress = False) -> Doubles:
         """The calibrated probability of the positive label, (texts).
 
         Parameters
@@ -448,17 +652,20 @@ class Classifier:
 
         Raises
         ------
-        Error
-            With ``Status.UNSUPPORTED`` where the model has no calibration.
+        Unsupported
+            Where the model has no calibration.
+        TypeError, BadInput, ValueError
+            As `predict_proba`.
         """
-        logits = self.logits(texts)
+        share = _prevalence(prevalence)
+        self._calibrated(np.empty((0, len(self._labels)), dtype=np.float32), share)  # before the work: can it be done?
+        return self._calibrated(self.logits(texts, progress=progress), share)
+
+    def _calibrated(self, logits: Floats, share: float) -> Doubles:
         values = np.empty(len(logits), dtype=np.float64)
-        with self._using() as library:
-            _ffi.check(
-                library.ade_calibrate(
-                    self._model, logits.ctypes.data, len(logits), prevalence_of(prevalence), values.ctypes.data
-                )
-            )
+        with self._using() as engine:
+            address = logits.ctypes.data
+            _ffi.check(_ffi.load().ade_calibrate(engine.model, address, len(logits), share, values.ctypes.data))
         return values
 
     def operating_point(
@@ -486,11 +693,14 @@ class Classifier:
             The share of positive texts to expect. By default that of the calibration's texts.
         """
         targets = {"RECALL": recall, "PRECISION": precision, "REVIEW": review, "SCORE": threshold}
-        given = [(_ffi.Target[name], float(value)) for name, value in targets.items() if value is not None]
+        wanted = {name: value for name, value in targets.items() if value is not None}
+        given = [(_ffi.Target[name], settings.number(name.lower(), value)) for name, value in wanted.items()]
         if len(given) != 1:
             raise TypeError("operating_point takes one of recall, precision, review and threshold")
-        with self._using():
-            return find_point(self._model, *given[0], prevalence)
+        if prevalence is not None:
+            prevalence = settings.number("prevalence", prevalence)
+        with self._using() as engine:
+            return find_point(engine.model, *given[0], prevalence)
 
     def calibrate(
         self,
@@ -502,6 +712,7 @@ class Classifier:
         seed: int = 42,
         data: str = "",
         path: PathLike | None = None,
+        progress: Progress = False,
     ) -> Calibration:
         """Fits a calibration to labelled texts that the model was not trained on, writes it, and uses it from now on.
 
@@ -518,39 +729,38 @@ class Classifier:
             One line that says what the texts are.
         path : path, optional
             Where to write. By default ``calibration.json`` in the model's folder.
+        progress : bool or class
+            As for `predict_proba`.
         """
-        numbers = {name: i for i, name in reversed(list(enumerate(self._labels)))}
+        if isinstance(labels, str):
+            raise TypeError("labels is one str; a label for each text is needed")
+        names = {name: i for i, name in reversed(list(enumerate(self._labels)))}
+        options = _ffi.CalibrationOptions(
+            method=METHODS[settings.one_of("method", method, METHODS)],
+            folds=settings.count("folds", folds),
+            seed=settings.count("seed", seed),
+            data=settings.string("data", data),
+        )
+        target = None if path is None else settings.path("path", path)
         wanted = []
         for i, label in enumerate(labels):
-            if isinstance(label, str) and label not in numbers:
+            if isinstance(label, str) and label not in names:
                 raise ValueError(f"label {i} is {label!r}, none of {', '.join(map(repr, self._labels))}")
-            wanted.append(numbers[label] if isinstance(label, str) else operator.index(label))
+            wanted.append(names[label] if isinstance(label, str) else settings.count(f"label {i}", label))
         array = np.array(wanted, dtype=np.int32)
-        logits = self.logits(texts)
+        logits = self.logits(texts, progress=progress)
         if len(logits) != len(array):
             raise ValueError(f"there are {len(logits)} texts and {len(array)} labels")
-        options = _ffi.CalibrationOptions(
-            method=METHODS[_one_of("method", method, METHODS)],
-            folds=_count("folds", folds),
-            seed=_count("seed", seed),
-            data=data.encode(),
-        )
-        with self._using() as library:
+        with self._using() as engine:
             _ffi.check(
-                library.ade_calibration_fit(
-                    self._model,
-                    logits.ctypes.data,
-                    array.ctypes.data,
-                    len(array),
-                    options,
-                    None if path is None else os.fsencode(path),
+                _ffi.load().ade_calibration_fit(
+                    engine.model, logits.ctypes.data, array.ctypes.data, len(array), options, target
                 )
             )
-            self._settings["calibration"] = None if path is None else os.fspath(path)
-            model, session = self._model, self._session
-            self._open()
-            library.ade_session_close(session)
-            library.ade_model_close(model)
+            chosen = {**self._settings, "calibration": settings.absolute("path", path)}
+            self._engine = Engine(chosen)
+            self._settings = chosen
+            engine.close()
             found = self.calibration
         assert found is not None
         return found
@@ -558,13 +768,14 @@ class Classifier:
     # ---- Tokenizing ---------------------------------------------------------------------------------------------
 
     @overload
-    def tokenize(self, texts: str) -> Tokens: ...  # type: ignore[overload-overlap]
+    def tokenize(self, texts: str) -> Tokens: ...
 
     @overload
-    def tokenize(self, texts: Iterable[str]) -> list[Tokens]: ...
+    def tokenize(self, texts: Iterable[Any]) -> list[Tokens]: ...
 
     def tokenize(self, texts: Texts) -> Tokens | list[Tokens]:
-        """The ids that the model gets, with their texts and offsets.
+        """The ids that the model gets, with their texts and offsets: `Tokens` for a str, else a list of them.
+        ``texts`` are as for `predict_proba`.
 
         Examples
         --------
@@ -572,26 +783,19 @@ class Classifier:
         >>> tokens.tokens[0], ["Rash."[a:b] for a, b in tokens.offsets][-2]
         ('[CLS]', '.')
         """
-        with self._using() as library:
-            found = [self._tokenize(library, data) for data in _encode(_list(texts))]
-        return found[0] if isinstance(texts, str) else found
-
-    def _tokenize(self, library: Any, data: bytes) -> Tokens:
-        text = _ffi.Text(ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p), len(data))
-        info = _ffi.TokensInfo()
-        _ffi.check(library.ade_tokenize(self._session, text, None, 0, info))
-        tokens = (_ffi.Token * info.n_tokens)()
-        _ffi.check(library.ade_tokenize(self._session, text, tokens, info.n_tokens, info))
-        # points[b]: code points that begin before byte b.
-        begins = (np.frombuffer(data, dtype=np.uint8) & 0xC0) != 0x80
-        points = np.concatenate(([0], np.cumsum(begins)))
-        return Tokens(
-            ids=[token.id for token in tokens],
-            tokens=[library.ade_model_token(self._model, token.id).decode() for token in tokens],
-            offsets=[(int(points[token.start]), int(points[token.end])) for token in tokens],
-            unknown=info.unknown,
-            truncated=bool(info.truncated),
-        )
+        source = _texts.read(texts)
+        found = []
+        with self._using():
+            pass
+        for block in source.blocks():
+            for i in range(len(block)):
+                with self._using() as engine:
+                    try:
+                        found.append(_tokens_of(engine, block.data(i)))
+                    except Error as error:
+                        named = str(error) if source.alone else f"text {block.first + i}: {error}"
+                        raise type(error)(named, error.status) from None
+        return found[0] if source.alone else found
 
     # ---- Screening ----------------------------------------------------------------------------------------------
 
@@ -610,6 +814,8 @@ class Classifier:
         prevalence: float | None = None,
         prefilter: PathLike | None = None,
         prefilter_recall: float = 0.995,
+        record_rows: bool = False,
+        progress: Progress = False,
     ) -> Screening:
         """Reads MEDLINE/PubMed XML and gives its hits one after another, in memory that does not grow with the input.
 
@@ -645,11 +851,26 @@ class Classifier:
             gives no row, and is counted in ``stats.prefiltered``.
         prefilter_recall : float
             The share of positive sentences that the prefilter shall let pass, by its calibration.
+        record_rows : bool
+            A row of part "record" for each citation, whether or not it has a hit, with the hash of its text: what
+            `adesieve.merge` needs to make one run's rows of files that were screened apart.
+        progress : bool or class
+            Whether to show a bar over the bytes read, by tqdm.auto; or a class that is called as tqdm's is.
 
         Returns
         -------
         Screening
-            An iterator of `Hit`; its ``stats`` are the counts so far. It works on a session of its own.
+            An iterator of `Hit`, which also gives its rows in columns: ``to_pandas()``, ``to_arrow()``, ``batches()``,
+            ``to_parquet(path)``. Its ``stats`` are the counts so far. It works on a session of its own, so the
+            Classifier can be used meanwhile.
+
+        Raises
+        ------
+        Error
+            Where an input cannot be read, as `InputOutput` or `BadInput`, here or while iterating; `Unsupported` where
+            the threshold needs a calibration that the model does not have.
+        ValueError, TypeError
+            For an argument that cannot be meant.
 
         Examples
         --------
@@ -658,62 +879,53 @@ class Classifier:
         >>> best.hit == (best.score >= 0.5), run.stats.files_done
         (True, 1)
         """
-        if isinstance(paths, (str, os.PathLike)):
-            paths = [paths]
-        point = None
-        if isinstance(threshold, str):
-            with self._using():
-                point = find_point(self._model, *parse_target(threshold), prevalence)
-            threshold = point.threshold
-        threshold = float(threshold)
-        if not 0.0 <= threshold <= 1.0 and self._problem is not _ffi.Problem.REGRESSION:
-            raise ValueError(f"threshold is {threshold}; a probability, 0 to 1, is needed")
-        if threshold < 0:
-            raise ValueError(f"threshold is {threshold}; it cannot be negative")
-        interrupt = _ffi.Interrupt()
-        options = _ffi.ScreenOptions(
-            all=int(bool(all)),
-            threshold=threshold,
-            no_section_label=int(not section_labels),
-            keep_going=int(bool(keep_going)),
-            limit=_count("limit", limit),
-            documents=int(bool(documents)),
-            other_abstracts=_OTHER_ABSTRACTS[_one_of("other_abstracts", other_abstracts, _OTHER_ABSTRACTS)],
-            store=None if store is None else os.fsencode(store),
-            session=ctypes.pointer(self._session_options(interrupt)),
-            prevalence=prevalence_of(prevalence),
-        )
-        filtered = None
-        with self._using() as library, contextlib.ExitStack() as opened:
-            if prefilter is not None:
-                options.prefilter, filtered = self._open_prefilter(opened, prefilter, prefilter_recall)
-                options.prefilter_threshold = filtered.threshold
-            handle = _ffi.Screen()
-            _ffi.check(library.ade_screen_open(self._model, options, handle))
-            labels = () if self._problem is _ffi.Problem.REGRESSION else self._labels
-            run = Screening(handle, interrupt, labels, len(self._labels), store is not None)
-        run.threshold, run.operating_point, run.prefilter_point = threshold, point, filtered
-        try:
-            for path in paths:
-                run._add(path)
-        except BaseException:
-            run.close()
-            raise
-        return run
+        with self._using() as engine:
+            watch = Watch()
+            return start(
+                engine.model,
+                settings.session_options(self._settings, watch),
+                watch,
+                paths,
+                threshold=threshold,
+                all=all,
+                section_labels=section_labels,
+                keep_going=keep_going,
+                limit=limit,
+                documents=documents,
+                other_abstracts=other_abstracts,
+                store=store,
+                prevalence=prevalence,
+                prefilter=prefilter,
+                prefilter_recall=prefilter_recall,
+                record_rows=record_rows,
+                progress=progress,
+            )
 
-    @staticmethod
-    def _open_prefilter(
-        opened: contextlib.ExitStack, folder: PathLike, recall: float
-    ) -> tuple[Any, OperatingPoint]:
-        """The baseline, closed with ``opened`` (the run holds it by then), and its threshold."""
-        library, model = _ffi.load(), _ffi.Model()
-        _ffi.check(library.ade_model_open(os.fsencode(folder), _ffi.ModelOptions(log=_ffi.log), model))
-        opened.callback(library.ade_model_close, model)
-        point = find_point(model, _ffi.Target.RECALL, float(recall), None)
-        _ffi.logger.info(
-            "the prefilter %s lets %.4f of the positive sentences pass (95 %% interval %.4f to %.4f)",
-            os.fspath(folder),
-            point.recall,
-            *point.recall_interval,
-        )
-        return model, point
+
+def _tokens_of(engine: Engine, data: bytes) -> Tokens:
+    tokens, texts, info = engine.tokens(data, engine.session)
+    # points[b]: code points that begin before byte b.
+    begins = (np.frombuffer(data, dtype=np.uint8) & 0xC0) != 0x80
+    points = np.concatenate(([0], np.cumsum(begins)))
+    return Tokens(
+        ids=tokens["id"].tolist(),
+        tokens=texts,
+        offsets=list(zip(points[tokens["start"]].tolist(), points[tokens["end"]].tolist())),
+        unknown=info.unknown,
+        truncated=bool(info.truncated),
+    )
+
+
+def _mover(bar: _progress.Bar, first: int) -> Callable[[int], None]:
+    return lambda done: bar.move(first + done)
+
+
+def _prevalence(prevalence: float | None) -> float:
+    """As the library takes it."""
+    return prevalence_of(None if prevalence is None else settings.number("prevalence", prevalence))
+
+
+def _index_of(texts: object) -> Any:
+    """A pandas Series' index."""
+    pandas = sys.modules.get("pandas")
+    return texts.index if pandas is not None and isinstance(texts, pandas.Series) else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Classifier: results, arguments, errors, lifetime, threads, processes, Ctrl-C."""
+"""Classifier: results, the pipeline's face, arguments, errors, lifetime."""
 
 from __future__ import annotations
 
@@ -8,11 +8,7 @@ import json
 import logging
 import os
 import pickle
-import signal
 import subprocess
-import sys
-import threading
-import time
 
 import numpy as np
 import pytest
@@ -87,30 +83,165 @@ def test_pipeline_shape(clf):
     json.dumps(everything)
 
 
+@pytest.mark.parametrize("name", ["relu", "multi_label", "regression"])
+def test_function_to_apply(data, name):
+    """What makes scores of logits, for each problem type; in single precision as in transformers."""
+    with adesieve.Classifier(data / "models" / name, "cpu", "f32") as clf:
+        logits = clf.logits(TEXTS).astype(np.float64)
+        sigmoid = 1 / (1 + np.exp(-logits))
+        softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        own = {"relu": softmax, "multi_label": sigmoid, "regression": logits}[name]
+        functions = {None: own, "default": own, "none": logits, "sigmoid": sigmoid, "softmax": softmax}
+        functions["SoftMax"] = softmax
+        for function, expected in functions.items():
+            for row, values in zip(clf(TEXTS, top_k=None, function_to_apply=function), expected):
+                order = np.argsort(-values, kind="stable")
+                assert [answer["label"] for answer in row] == [clf.labels[i] for i in order]
+                np.testing.assert_allclose([answer["score"] for answer in row], -np.sort(-values), atol=1e-6)
+                assert all(type(answer["score"]) is float for answer in row)
+            best = clf(TEXTS, function_to_apply=function)
+            assert best == [row[0] for row in clf(TEXTS, top_k=1, function_to_apply=function)]
+        assert clf([], top_k=None, function_to_apply="softmax") == clf([], function_to_apply="sigmoid") == []
+
+
+def test_pipeline_nesting(clf):
+    """As transformers 5 nests: the shape of what comes out follows what goes in."""
+    one = {"label": clf.labels[0], "score": 0.0}
+
+    def shape(answer):
+        if isinstance(answer, dict):
+            assert list(answer) == list(one)
+            return "d"
+        return [shape(part) for part in answer]
+
+    text = TEXTS[0]
+    assert shape(clf(text)) == ["d"] and shape(clf([text])) == ["d"] and shape(clf({"text": text})) == "d"
+    assert shape(clf(text, top_k=1)) == ["d"] and shape(clf([text], top_k=1)) == [["d"]]
+    assert shape(clf(text, top_k=None)) == shape(clf({"text": text}, top_k=None)) == ["d", "d"]
+    assert shape(clf([text, text], None)) == [["d", "d"]] * 2 and shape(clf([text], top_k=0)) == [[]]
+    assert shape(clf([{"text": text}])) == ["d"] and clf([{"text": text}]) == clf(text)
+    lazy = clf(iter(TEXTS), top_k=2)
+    assert not isinstance(lazy, list) and iter(lazy) is lazy
+    assert list(lazy) == clf(TEXTS, top_k=2) and list(clf(iter(TEXTS))) == clf(TEXTS) and list(clf(iter([]))) == []
+
+
+def test_truncation(clf):
+    """Cut, or refused by name; ``max_length`` of a call is that of a Classifier."""
+    long = "Rash after amoxicillin and fever. " * 100
+    texts = ["short", long, long + "more"]
+    whole = clf(texts)
+    for truncation in (True, None, "longest_first", "only_first"):
+        assert clf(texts, truncation=truncation) == whole
+    assert clf(["short"], truncation=False, max_length=3) == clf(["short"])
+    for truncation in (False, "do_not_truncate"):
+        with pytest.raises(adesieve.BadInput, match=r"^text 1 has \d+ tokens, and no more than 512 fit") as caught:
+            clf(texts, truncation=truncation)
+    words = len(clf.tokenize("Rash after amoxicillin and fever.").ids) - 2
+    assert f" {words * 100 + 2} tokens" in str(caught.value)
+    with pytest.raises(adesieve.BadInput, match="^text 2 has"):
+        list(clf((text for text in ["a", "b", long]), truncation=False, batch_size=2))
+    for length in (8, 16, 24, 8, 512):
+        with adesieve.Classifier(clf.info["folder"], "cpu", "f32", max_length=length, labels=LABELS) as short:
+            assert clf(texts, max_length=length) == short(texts)
+            with pytest.raises(adesieve.BadInput, match=f"no more than {length} fit"):
+                short(texts, truncation=False)
+    assert clf(texts) == whole and len(clf._engine._others) == 2
+    refused = adesieve.InvalidArgument
+    for length, error in ((2, refused), (513, refused), (0, ValueError), (1.5, TypeError)):
+        with pytest.raises(error, match="max_length"):
+            clf(texts, max_length=length)
+        with pytest.raises(error, match="max_length"):
+            clf(iter(texts), max_length=length)  # at once, not at the first answer
+
+
+@pytest.mark.parametrize("text", ["", "a b", "wor" * 40 + " d", "x" * 20_000 + " y", " " * 40_000, "äö😀 " * 9000])
+def test_tokens_are_counted(clf, text):
+    """However long the text: as the tokenizer counts its words one by one."""
+    from adesieve import _pipeline
+
+    def encode(data):
+        tokens, texts, info = clf._engine.tokens(data, clf._engine.of_length(0, only_tokens=True))
+        words = [not token.startswith("##") for token in texts]
+        return list(zip(tokens["start"].tolist(), words))[1:-1], not info.truncated
+
+    for whole in (text, text + " z", "longword " * 3000 + text, (text + " ") * 3):
+        once = {word: len(clf.tokenize(word).ids) - 2 for word in set(whole.split())}
+        assert _pipeline.count_tokens(whole.encode(), encode) == 2 + sum(once[word] for word in whole.split())
+
+
+@pytest.mark.parametrize(
+    "wrong, error, named",
+    [
+        ({"frobnicate": 1}, TypeError, "frobnicate"),
+        ({"text_pair": "x"}, TypeError, "text_pair"),
+        ({"top_k": -1}, ValueError, "top_k is -1"),
+        ({"top_k": "best"}, TypeError, "top_k is str"),
+        ({"top_k": 1 << 70}, ValueError, "top_k"),
+        ({"function_to_apply": "relu"}, ValueError, "'softmax', 'sigmoid', 'none' or None"),
+        ({"function_to_apply": 5}, ValueError, "function_to_apply is 5"),
+        ({"truncation": "only_second"}, ValueError, "there are no second texts"),
+        ({"truncation": 1}, ValueError, "truncation is 1"),
+        ({"padding": "left"}, ValueError, "'longest', 'max_length', 'do_not_pad'"),
+        ({"batch_size": 0}, ValueError, "batch_size is 0"),
+        ({"batch_size": "8"}, TypeError, "batch_size is str"),
+        ({"num_workers": -1}, ValueError, "num_workers"),
+    ],
+)
+def test_wrong_options(clf, wrong, error, named):
+    for texts in ("x", ["x"], iter("x")):
+        with pytest.raises(error, match=named):
+            clf(texts, **wrong)
+
+
+def test_options_without_effect(clf, sentences):
+    texts = sentences[:50]
+    expected = clf(texts)
+    for batch_size in (1, 7, None):
+        for padding in (True, False, "longest", "max_length", "do_not_pad"):
+            assert clf(texts, batch_size=batch_size, padding=padding, num_workers=2) == expected
+        assert list(clf(iter(texts), batch_size=batch_size)) == expected
+
+
+def test_progress(clf, sentences):
+    """From the library's own count, within a call too; the last word is the number of texts."""
+    shown = []
+
+    class Bar:
+        def __init__(self, total, unit, desc, **how):
+            self.total, self.n, self.steps = total, 0, []
+            shown.append(self)
+
+        def update(self, n):
+            assert n > 0
+            self.n += n
+            self.steps.append((self.n, clf._inside))
+
+        def refresh(self):
+            pass
+
+        def close(self):
+            self.closed = True
+
+    texts = sentences[:1500]
+    uses = [clf.logits, clf.predict_proba, clf.predict, clf.classify, clf]
+    for use in uses[:1]:
+        use(texts, progress=Bar)
+        assert shown[-1].total == shown[-1].n == 1500 and shown[-1].closed
+        assert any(inside for _, inside in shown[-1].steps), shown[-1].steps
+    for use in uses:
+        use(texts[:20], progress=Bar)
+        assert (shown[-1].total, shown[-1].n, shown[-1].closed) == (20, 20, True)
+    assert len(list(clf(iter(texts[:20]), batch_size=8, progress=Bar))) == 20
+    assert (shown[-1].total, [n for n, _ in shown[-1].steps]) == (None, [8, 16, 20])
+    with pytest.raises(TypeError):
+        clf.logits(iter(["a", None]), progress=Bar)
+    assert shown[-1].closed
+
+
 def test_same_bits_in_any_company(clf, sentences):
     together = clf.logits(sentences[:200])
     assert np.array_equal(together[::-1], clf.logits(sentences[:200][::-1]))
     assert all(np.array_equal(together[i], clf.logits(sentences[i])[0]) for i in range(0, 200, 20))
-
-
-def test_what_texts_can_be(clf):
-    expected = clf.logits(TEXTS[:2])
-    for texts in (tuple(TEXTS[:2]), iter(TEXTS[:2]), np.array(TEXTS[:2]), np.array(TEXTS[:2], dtype=object)):
-        assert np.array_equal(clf.logits(texts), expected)
-    for texts, named in (([None], "text 0 is NoneType"), (["a", float("nan")], "text 1 is float"), (b"x", "bytes")):
-        with pytest.raises(TypeError, match=named):
-            clf.logits(texts)
-    with pytest.raises(TypeError):
-        clf.logits(5)
-
-
-def test_surrogates(clf, tiny):
-    with pytest.raises(adesieve.Error, match="text 1") as caught:
-        clf.logits(["fine", "lone \ud800 surrogate"])
-    assert caught.value.status is Status.BAD_INPUT and caught.value.status.value == 6
-    assert clf.logits(["fine"]).shape == (1, 2)
-    with adesieve.Classifier(tiny, "cpu", "f32", invalid_utf8="replace") as lenient:
-        assert np.array_equal(lenient.logits("lone \ud800 surrogate"), lenient.logits("lone  surrogate"))
 
 
 def test_tokenize(clf):
@@ -174,6 +305,16 @@ def test_info(clf):
         ({"max_length": 100000}, adesieve.Error),
         ({"device": "cuda:99"}, adesieve.Error),
         ({"positive_label": "nobody"}, adesieve.Error),
+        ({"positive_label": 5}, TypeError),
+        ({"positive_label": "A\0B"}, ValueError),
+        ({"labels": ["a", "b\0"]}, ValueError),
+        ({"labels": ["a", 5]}, ValueError),
+        ({"labels": 5}, TypeError),
+        ({"model": "a\0b"}, ValueError),
+        ({"calibration": 5}, TypeError),
+        ({"device": "cuda:²"}, ValueError),
+        ({"device": "cuda:99999999999999"}, ValueError),
+        ({"token_budget": 1 << 30}, adesieve.Error),
     ],
 )
 def test_wrong_arguments(tiny, wrong, error):
@@ -209,124 +350,30 @@ def test_close(tiny):
     for use in (lambda: clf("x"), lambda: clf.tokenize("x"), lambda: clf.info, lambda: clf.screen("x")):
         with pytest.raises(ValueError, match="closed"):
             use()
+    for use in (lambda: clf([]), lambda: clf(iter([])), lambda: clf.positive_label, lambda: clf.classify([])):
+        with pytest.raises(ValueError, match="closed"):
+            use()
     half = adesieve.Classifier.__new__(adesieve.Classifier)
     half.__del__()  # never initialised
     del half, clf
     gc.collect()
 
 
-def test_pickle(clf):
-    expected = clf.logits(TEXTS)
-    copy = pickle.loads(pickle.dumps(clf))
-    assert repr(copy) == repr(clf) and copy.labels == clf.labels
-    assert np.array_equal(copy.logits(TEXTS), expected)
-    copy.close()
-    closed = pickle.loads(pickle.dumps(copy))
+def test_closed_while_an_iterator_is_open(tiny):
+    with adesieve.Classifier(tiny, "cpu") as clf:
+        answers = clf(iter(TEXTS), batch_size=1)
+        next(answers)
     with pytest.raises(ValueError, match="closed"):
-        closed("x")
+        next(answers)
 
 
-def test_threads_share_one(clf, sentences):
-    expected = clf.logits(sentences[:50])
-    results: list[object] = []
-    workers = [threading.Thread(target=lambda: results.append(clf.logits(sentences[:50]))) for _ in range(8)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert len(results) == 8 and all(np.array_equal(result, expected) for result in results)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
-def test_fork(clf):
-    """A child opens a session of its own, whoever held the lock; the parent's stays as it is."""
-    expected = clf.logits(TEXTS)
-    read, write = os.pipe()
-    clf._lock.acquire()
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            from concurrent.futures import ThreadPoolExecutor
-
-            with ThreadPoolExecutor(1) as pool:  # not the thread that held the lock
-                os.write(write, pool.submit(clf.logits, TEXTS).result(60).tobytes())
-            clf.close()
-            status = 0
-        finally:
-            os._exit(status)
-    clf._lock.release()
-    os.close(write)
-    with os.fdopen(read, "rb") as pipe:
-        said = pipe.read()
-    assert os.waitpid(child, 0)[1] == 0
-    assert np.array_equal(np.frombuffer(said, dtype=np.float32).reshape(expected.shape), expected)
-    assert np.array_equal(clf.logits(TEXTS), expected)
-
-
-def test_a_child_that_only_ends(clf):
-    """A child that closes or forgets the parent's session waits for no thread that it does not have."""
-    child = os.fork()
-    if child == 0:
-        clf.close()
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
-    assert clf.logits("x").shape == (1, 2)
-
-
-def interrupt_soon(number: int = signal.SIGINT) -> threading.Timer:
-    timer = threading.Timer(0.3, lambda: signal.pthread_kill(threading.main_thread().ident, number))
-    timer.start()
-    return timer
-
-
-def long_call(clf) -> None:
-    texts = ["Rash after amoxicillin in a patient with renal failure. " * 40] * 1000
-    for _ in range(1000):  # far longer than any machine takes until the signal
-        clf.logits(texts)
-
-
-def test_ctrl_c(clf):
-    timer = interrupt_soon()
-    start = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        long_call(clf)
-    assert time.monotonic() - start < 20
-    timer.join()
-    assert clf.logits(TEXTS).shape == (5, 2)
-
-
-def test_one_long_call_stops_in_the_middle(clf):
-    """Within the call itself, not at its end."""
-    texts = ["Rash after amoxicillin in a patient with renal failure. " * 40] * 4000
-    start = time.monotonic()
-    clf.logits(texts[:400])
-    whole = (time.monotonic() - start) * 10
-    if whole < 2:
-        texts *= int(2 / whole) + 1
-    timer = interrupt_soon()
-    start = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        clf.logits(texts)
-    assert time.monotonic() - start < 1.5
-    timer.join()
-
-
-def test_any_handler_that_raises_stops(clf):
-    class TimeIsUp(Exception):
-        pass
-
-    def handler(number, frame):
-        raise TimeIsUp
-
-    before = signal.signal(signal.SIGUSR1, handler)
-    try:
-        timer = interrupt_soon(signal.SIGUSR1)
-        with pytest.raises(TimeIsUp):
-            long_call(clf)
-        timer.join()
-    finally:
-        signal.signal(signal.SIGUSR1, before)
+def test_what_a_notebook_shows(clf, tiny):
+    shown = clf._repr_html_()
+    for part in (str(tiny), "not ADE, ADE", "cpu", "f32", "none"):
+        assert part in shown
+    with adesieve.Classifier(tiny, "none", labels=["<b>", "a&b"]) as odd:
+        assert "&lt;b&gt;, a&amp;b" in odd._repr_html_() and "<b>," not in odd._repr_html_()
+    assert "closed" in odd._repr_html_()
 
 
 def test_warnings_go_to_logging(tmp_path, tiny, caplog):
@@ -341,15 +388,3 @@ def test_warnings_go_to_logging(tmp_path, tiny, caplog):
             assert "SomethingElse" in str(error)
             return
     assert all(record.name == "adesieve" for record in caplog.records)
-
-
-def test_exit_while_open(tiny, root):
-    """An interpreter that goes down with objects open does so quietly."""
-    code = f"import adesieve; a = adesieve.Classifier({str(tiny)!r}, 'cpu'); a.me = a; a('x')"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(root / "python_bindings")},
-        capture_output=True,
-        timeout=60,
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

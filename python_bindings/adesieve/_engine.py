@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`Engine`: an open model with its sessions, in one process. `Classifier` guards it."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import re
+from collections import OrderedDict
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _ffi, settings
+from ._texts import Block
+from .errors import Error, InputOutput
+
+RESULT = np.dtype(_ffi.Result)
+TOKEN = np.dtype(_ffi.Token)
+OTHER_LENGTHS = 2  # sessions kept beside the Classifier's own, for calls with a max_length
+
+
+class Watch(_ffi.Interrupt):
+    """An `Interrupt` that also knows how far the call is, and calls ``report`` each time the library asks.
+
+    Attributes
+    ----------
+    done : int
+        Texts of the present call, or bytes of a screening run.
+    report : callable or None
+        For a progress bar.
+
+    The generator must be resumed by C alone, as `Interrupt` says, and ``send`` takes one value of the three that the
+    library passes. So ``max`` sends them one after the other, to have their keys: the user pointer, which is NULL; what
+    is done; the total. What has the highest key is what the library gets: with equal ones the first, 0, to go on; with
+    the values themselves the total, to stop.
+    """
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.report: Callable[[], None] | None = None
+        self._place = 0
+        self._raised = None
+        waiting = self._wait()
+        next(waiting)
+        self._thunk = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_size_t, ctypes.c_uint64, ctypes.c_uint64)(
+            functools.partial(max, key=waiting.send)
+        )
+        self.callback = ctypes.cast(self._thunk, _ffi.PROGRESS_FN)
+
+    def _wait(self) -> Generator[int, int, None]:  # type: ignore[override]  # it is sent other things
+        key = 0
+        while True:
+            try:
+                while True:  # inside the try, as a handler can run at each turn of a loop
+                    value = yield key
+                    self._place = (self._place + 1) % 3
+                    if self._place == 2:
+                        self.done = value
+                    elif self._place == 0 and self.report is not None:
+                        self.report()
+                    key = value if self._raised is not None else 0
+            except GeneratorExit:
+                return
+            except BaseException as error:
+                self._raised = error
+                key = 1
+
+    def begin(self) -> None:
+        """Before each call. Forgets what was raised when the last one was cut short by a second Ctrl-C."""
+        self._raised = None
+        self._place = self.done = 0
+
+
+@dataclass
+class Outputs:
+    """What ade_classify writes: a row a text; None for what is not wanted."""
+
+    results: npt.NDArray[Any] | None  # of RESULT
+    logits: npt.NDArray[np.float32] | None  # (texts, classes), like probabilities
+    probabilities: npt.NDArray[np.float32] | None
+
+    @classmethod
+    def empty(cls, texts: int, classes: int, wanted: str) -> Outputs:
+        """``wanted`` names them by their first letters: ``"rlp"`` is all."""
+        return cls(
+            np.empty(texts, dtype=RESULT) if "r" in wanted else None,
+            np.empty((texts, classes), dtype=np.float32) if "l" in wanted else None,
+            np.empty((texts, classes), dtype=np.float32) if "p" in wanted else None,
+        )
+
+    def part(self, first: int, end: int) -> Outputs:
+        """Rows ``first`` to ``end`` of the same memory."""
+        return Outputs(*(None if array is None else array[first:end] for array in self._arrays()))
+
+    @classmethod
+    def joined(cls, parts: list[Outputs]) -> Outputs:
+        columns = zip(*(part._arrays() for part in parts))
+        return cls(*(None if column[0] is None else np.concatenate(column) for column in columns))
+
+    def _arrays(self) -> tuple[npt.NDArray[Any] | None, ...]:
+        return self.results, self.logits, self.probabilities
+
+
+def _at(array: npt.NDArray[Any] | None) -> int | None:
+    return None if array is None else array.ctypes.data
+
+
+class Engine:
+    """Used by one thread at a time.
+
+    Attributes
+    ----------
+    model
+        The handle.
+    labels : tuple of str
+    problem : Problem
+    positive : int
+        The positive label's number.
+    """
+
+    def __init__(self, chosen: dict[str, Any]) -> None:
+        self._library = _ffi.load()
+        self._settings = chosen
+        self._others: OrderedDict[tuple[int, bool], Any] = OrderedDict()
+        self.watch = Watch()
+        folder = chosen["model"]
+        if folder is None:
+            folder = self._library.ade_default_model()
+            if folder is None:
+                raise InputOutput(
+                    "there is no default model beside the library; name a model folder, or set ADESIEVE_MODEL"
+                )
+        self.model: Any = _ffi.Model()
+        _ffi.check(self._library.ade_model_open(os.fsencode(folder), settings.model_options(chosen), self.model))
+        self.session: Any = None
+        info = _ffi.ModelInfo()
+        try:
+            self.session = self._open(chosen)
+            _ffi.check(self._library.ade_model_get_info(self.model, info))
+        except BaseException:
+            self.close()
+            raise
+        self.problem = _ffi.Problem(info.problem)
+        self.positive = int(info.positive_label)
+        self.labels: tuple[str, ...] = tuple(
+            self._library.ade_model_label(self.model, i).decode("utf-8", "replace") for i in range(info.n_labels)
+        )
+        self.max_length = int(info.max_length)
+        self.calibrated = bool(info.calibrated)
+
+    def _open(self, chosen: dict[str, Any]) -> Any:
+        session = _ffi.Session()
+        options = settings.session_options(chosen, self.watch)
+        _ffi.check(self._library.ade_session_open(self.model, options, session))
+        return session
+
+    def of_length(self, max_length: int, only_tokens: bool = False) -> Any:
+        """A session that cuts texts there. The last few are kept: opening one takes time, keeping one takes memory.
+
+        With ``only_tokens`` it is one that cannot classify, and takes hardly any.
+        """
+        own = self._settings["max_length"] or self.max_length
+        if not only_tokens and (max_length == 0 or max_length == own):
+            return self.session
+        key = (max_length, only_tokens)
+        if key not in self._others:
+            changed = {**self._settings, "max_length": max_length}
+            if only_tokens:
+                changed["device"] = "none"
+            made = self._open(changed)
+            while len(self._others) >= OTHER_LENGTHS:
+                self._library.ade_session_close(self._others.popitem(last=False)[1])
+            self._others[key] = made
+        self._others.move_to_end(key)
+        return self._others[key]
+
+    def classify(
+        self, block: Block, outputs: Outputs, max_length: int = 0, report: Callable[[int], None] | None = None
+    ) -> None:
+        """Fills ``outputs``, whose rows are the block's texts. ``report`` is called with how many are done."""
+        session = self.of_length(max_length)
+        self.watch.begin()
+        if report is not None:
+            self.watch.report = lambda: report(self.watch.done)
+        try:
+            status = self._library.ade_classify(
+                session,
+                block.views.ctypes.data,
+                len(block),
+                _at(outputs.results),
+                _at(outputs.logits),
+                _at(outputs.probabilities),
+            )
+            try:
+                self.watch.check(status)
+            except Error as error:
+                raise _counted_from(block.first, error) from None
+        finally:
+            self.watch.report = None
+
+    def tokens(self, data: bytes, session: Any) -> tuple[npt.NDArray[Any], list[str], Any]:
+        """A text's tokens (of TOKEN), their texts, and the ade_tokens_info."""
+        info = _ffi.TokensInfo()
+        text = _ffi.Text(ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p), len(data))
+        _ffi.check(self._library.ade_tokenize(session, text, None, 0, info))
+        tokens: npt.NDArray[Any] = np.empty(info.n_tokens, dtype=TOKEN)
+        address = ctypes.cast(tokens.ctypes.data, ctypes.POINTER(_ffi.Token))
+        _ffi.check(self._library.ade_tokenize(session, text, address, len(tokens), info))
+        names = [
+            self._library.ade_model_token(self.model, i).decode("utf-8", "replace") for i in tokens["id"].tolist()
+        ]
+        return tokens, names, info
+
+    def close(self) -> None:
+        for session in (*self._others.values(), self.session):
+            self._library.ade_session_close(session)
+        self._others.clear()
+        self._library.ade_model_close(self.model)
+
+
+def _counted_from(first: int, error: Error) -> Error:
+    """The library counts texts from the block's first."""
+    named = re.match(r"text (\d+)(?=[: ])", str(error))
+    if first == 0 or named is None:
+        return error
+    return type(error)(f"text {first + int(named[1])}{str(error)[named.end() :]}", error.status)
