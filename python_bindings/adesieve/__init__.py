@@ -3,7 +3,15 @@
 
 `Classifier` scores texts; `Classifier.screen` reads MEDLINE/PubMed XML and gives its hits. The work is done by
 libadesieve, which is loaded at the first use, not at import.
+
+`adesieve.sklearn`, `adesieve.ray`, `adesieve.spark`, `adesieve.merge`, `adesieve.convert` and `adesieve.plan` are imported
+when they are first used.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from ._ffi import library_path, library_version
 from ._version import __version__
@@ -26,6 +34,16 @@ from .errors import (
 from .inputs import inputs
 from .results import Result, Results
 from .screening import Hit, Record, Screening, Stats
+
+if TYPE_CHECKING:
+    from . import convert as convert, merge as merge, plan as plan, ray as ray, sklearn as sklearn, spark as spark
+else:
+
+    def __getattr__(name: str) -> Any:
+        if name in ("convert", "merge", "plan", "ray", "sklearn", "spark"):
+            return importlib.import_module("." + name, __name__)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "BadInput",

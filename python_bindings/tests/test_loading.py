@@ -25,6 +25,12 @@ def test_import_loads_nothing(root):
     assert said.stdout == "None\n", said.stderr
 
 
+def test_modules_are_imported_when_used(root):
+    code = "import sys, adesieve; print('adesieve.sklearn' in sys.modules, 'ray' in sys.modules, adesieve.merge.merge.__name__)"
+    assert run(root, code).stdout == "False False merge\n"
+    assert "has no attribute 'nothing'" in run(root, "import adesieve; adesieve.nothing").stderr
+
+
 def test_a_wish_is_not_replaced(root, tmp_path):
     code = "import adesieve\ntry: adesieve.library_version()\nexcept adesieve.Error as e: print(e.status.name, e)"
     said = run(root, code, ADESIEVE_LIBRARY=str(tmp_path / "missing.so")).stdout
