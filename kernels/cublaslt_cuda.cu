@@ -163,7 +163,8 @@ static ade_status open_locked(void) {
         return ade__cuda_report(
             ADE_UNSUPPORTED,
             "a GPU needs NVIDIA's cuBLASLt (" SONAME "), which was not found; tried %s; install "
-            "the CUDA toolkit, or the nvidia-cublas package and set ADESIEVE_CUBLASLT to its library",
+            "the CUDA toolkit, or nvidia-cublas beside adesieve's wheel (pip install 'adesieve[cuda]'), or name the "
+            "library in ADESIEVE_CUBLASLT",
             tried.text);
     return ADE_OK;
 }
