@@ -20,6 +20,7 @@ from . import _ffi
 from ._optional import need
 
 PARTS = [part.name.lower() for part in sorted(_ffi.Part)]
+MOST_BYTES = 256 << 20  #: of texts in a batch; Arrow's offsets could hold eight times as much
 
 # ---- The structs, as numpy and struct see them ------------------------------------------------------------------
 
@@ -106,7 +107,7 @@ def _copy_list(address: int, n: int) -> list[bytes]:
 class _Record:
     """A citation, copied out of the library's memory."""
 
-    __slots__ = ("numbers", "texts", "lists")
+    __slots__ = ("numbers", "texts", "lists", "size")
 
     def __init__(self, numbers: bytes) -> None:
         self.numbers = numbers
@@ -114,6 +115,7 @@ class _Record:
         n = 2 * len(_RECORD_TEXTS)
         self.texts = [string_at(at, size) if size else None for at, size in zip(words[0:n:2], words[1:n:2])]
         self.lists = [_copy_list(at, size) for at, size in zip(words[n::2], words[n + 1 :: 2])]
+        self.size = sum(words[1:n:2]) + sum(len(text) for texts in self.lists for text in texts)
 
 
 _NO_RECORD = bytes(_RECORD_SIZE)
@@ -138,6 +140,7 @@ class Last:
         self._sentence = sentence
         return self._made
 
+
 # ---- Rows -------------------------------------------------------------------------------------------------------
 
 
@@ -152,13 +155,13 @@ class Rows:
         self._sources: list[bytes] = []
         self._records: list[_Record | None] = []
         self._last = Last()
-        self.size = 0  #: bytes of texts
+        self.size = 0  #: bytes that the columns' texts will have
 
     def __len__(self) -> int:
         return len(self._texts)
 
     def fetch(self, call: Callable[..., int], handle: Any, most: int) -> tuple[int, bool]:
-        """Fetches up to ``most`` rows by ``call``, ade_screen_next.
+        """Fetches up to ``most`` rows by ``call``, ade_screen_next, and none behind `MOST_BYTES` of texts.
 
         Returns
         -------
@@ -175,7 +178,7 @@ class Rows:
         with_records, file_part = self._with_records, int(_ffi.Part.FILE)
         last = self._last.made
         status, file_ends, n, size = 0, False, 0, 0
-        while n < most:
+        while n < most and size < MOST_BYTES:
             status = call(handle, byref(first, n * _ROW_SIZE))
             if status:
                 break
@@ -186,12 +189,14 @@ class Rows:
             sections.append(string_at(section, section_size) if section else None)
             texts.append(string_at(text, text_size))
             sources.append(string_at(source) if source else b"")
-            if with_records:
-                records.append(last(record, sentence, _Record) if record else None)
             size += text_size
+            if with_records:
+                made = last(record, sentence, _Record) if record else None
+                records.append(made)
+                size += made.size if made is not None else 0
             n += 1
         if n:
-            self._numbers.append(numbers[:n])
+            self._numbers.append(numbers if n == most else numbers[:n].copy())  # few rows do not keep the whole block
             self.size += size
         return status, file_ends
 

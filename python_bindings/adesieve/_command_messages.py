@@ -38,6 +38,7 @@ class Messages(logging.Handler):
         self._quiet, self.json = wanted.flag("quiet"), wanted.flag("log-json")
         self.line: Line | None = None
         self.reading = False
+        self.written = ""  #: the output, once it has its name
         self._held: str | None = None
         colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         self._colours = self._COLOURS if colour else {}
@@ -131,8 +132,9 @@ class Line:
             text += "" if left is None else f"  {int(left) // 60}:{int(left) % 60:02} left"
             text = f"\r\033[K{text}" if self._terminal else text + "\n"
             self._shown = self._terminal
-        sys.stderr.write(text)
-        sys.stderr.flush()
+        with contextlib.suppress(OSError, ValueError):  # nobody listens: no reason to stop
+            sys.stderr.write(text)
+            sys.stderr.flush()
 
     def refresh(self) -> None:
         """The next update shows it."""
@@ -140,7 +142,8 @@ class Line:
     def hide(self) -> None:
         if self._shown:
             self._shown = False
-            sys.stderr.write("\r\033[K")
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.write("\r\033[K")
 
     def close(self) -> None:
         self.hide()

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import gzip
 import json
 import os
 import resource
+import secrets
 import signal
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -28,11 +31,11 @@ from ._engine import Watch
 from ._optional import need
 from ._parquet import ParquetFile, place
 from .calibration import OperatingPoint, find_point, parse_target
-from .command import FAILED, USAGE, Wanted
+from .command import FAILED, INTERRUPTED, USAGE, Wanted
 from .errors import Error, InvalidArgument, Status
 from .screening import InputFile, Screening, Stats, start
 
-PARTIAL, INTERRUPTED = 3, 130
+PARTIAL = 3
 _USUAL_RECALL = 0.995  # of a prefilter
 
 #: Options that do not go with Parquet, and what to do instead.
@@ -115,8 +118,19 @@ def _guard(wanted: Wanted, files: list[str], messages: Messages) -> None:
         add(path, f"which '--{option}' writes", USAGE)
 
 
+def _open_closed_streams() -> None:
+    """No file that is opened from here on gets the number of a standard stream that the caller closed: what a library
+    says there would end up in it."""
+    while (number := os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)) <= 2:
+        pass
+    os.close(number)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  # to the end
+
+
 def run(program: str, wanted: Wanted) -> int:
     """Does what is wanted; the exit status."""
+    _open_closed_streams()
     messages = Messages(wanted)
     with contextlib.suppress(ValueError):  # not the main thread
         if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
@@ -126,13 +140,19 @@ def run(program: str, wanted: Wanted) -> int:
     except Stop as stop:
         return stop.status
     except KeyboardInterrupt:
-        store = "; the store is as it was" if wanted.flag("state") else ""
-        messages.say("error", f"interrupted; no output was written{store}.")
+        if messages.written:
+            messages.say("error", f"interrupted when {messages.written} was written already, and is whole.")
+        else:
+            store = "; the store is as it was" if wanted.flag("state") else ""
+            messages.say("error", f"interrupted; no output was written{store}.")
         return INTERRUPTED
     except Error as error:
         messages.say("error", str(error))
         return FAILED
-    except (OSError, MemoryError) as error:
+    except OSError as error:
+        messages.say("error", f"{error.filename}: {error.strerror}." if error.filename else str(error))
+        return FAILED
+    except MemoryError as error:
         messages.say("error", str(error) or "out of memory")
         return FAILED
 
@@ -158,7 +178,7 @@ def _listed(wanted: Wanted, messages: Messages) -> list[str]:
                 data = file.read()
                 if data[:2] == b"\x1f\x8b":
                     data = gzip.decompress(data)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise messages.stop(FAILED, f"{shown}: {getattr(error, 'strerror', None) or error}.") from None
         lines = data.split(b"\n")
         for number, line in enumerate(lines, 1):
@@ -391,6 +411,8 @@ def _write_stats(path: str, values: dict[str, Any], messages: Messages) -> None:
     text = json.dumps(values, indent=2) + "\n"
     try:
         if path in ("-", "/dev/stdout"):
+            if sys.stdout is None:  # it was closed
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
             sys.stdout.write(text)
             sys.stdout.flush()
             return
@@ -399,10 +421,15 @@ def _write_stats(path: str, values: dict[str, Any], messages: Messages) -> None:
             with open(target, "w", encoding="utf-8") as pipe:
                 pipe.write(text)
             return
-        temporary = os.path.join(os.path.dirname(target), f".adesieve-{os.getpid()}-stats.part")
-        with open(temporary, "x", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, target)
+        temporary = os.path.join(os.path.dirname(target), f".adesieve-{secrets.token_hex(8)}.part")
+        try:
+            with open(temporary, "x", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(temporary, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
     except OSError as error:
         raise messages.stop(FAILED, f"{path}: cannot be written: {error.strerror}.") from None
 
@@ -453,6 +480,8 @@ def _start(wanted: Wanted, messages: Messages, model: Any, files: list[str]) -> 
             on_refused=refuse,
         )
     except ValueError as error:
+        if isinstance(error, InvalidArgument) and not wanted.flag("prefilter"):  # of the session's options
+            raise messages.stop(USAGE, str(error)) from None
         if isinstance(error, Error):
             raise
         if str(error).startswith("threshold is"):
@@ -531,6 +560,8 @@ def _save(wanted: Wanted, messages: Messages, run: Screening, output: str) -> tu
             raise Stop(FAILED) from None  # each has been named
         raise
     finally:
+        if run._written:
+            messages.written = output
         messages.reading = False
         messages.release_held()
 
@@ -590,6 +621,8 @@ class _Texts:
     def batches(self, lines: Any) -> Iterator[Any]:
         rows: list[dict[str, Any]] = []
         for line in lines:
+            if not line.endswith(b"\n"):  # the program was killed, which its status says
+                break
             row = json.loads(line)
             if self.labels is None:
                 self.labels = list(row["scores"])
@@ -626,6 +659,10 @@ def _classify(program: str, wanted: Wanted, messages: Messages) -> int:
         if status in (0, PARTIAL):
             facts = {"tool": "adesieve classify", "version": _ffi.library_version(), "labels": columns.labels}
             file.finish({"adesieve": json.dumps(facts)})
+        if status < 0:
+            messages.say("error", f"the program that classifies was ended by signal {-status}; no output was written.")
         return status if status >= 0 else 128 - status
     finally:
         file.abort()
+        if file.finished:
+            messages.written = output

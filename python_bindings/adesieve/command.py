@@ -8,6 +8,7 @@ here.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 from . import _ffi
 
 USAGE = 2  # the command's exit status for wrong usage
-FAILED = 1
+FAILED, INTERRUPTED = 1, 130
 
 #: What screen and classify take: name -> letter. tests/test_command.py holds it equal to the command's own --help.
 FLAGS = {
@@ -179,13 +180,15 @@ def binary() -> str | None:
 
 def _complain(message: str, hint: str = "", command: str = "") -> None:
     for level, text in (("error", message), ("hint", hint)):
-        if text:
+        if text and sys.stderr is not None:  # None: it is closed, and print would take standard output
             print(f"adesieve{command and ' '}{command}: {level}: {text}", file=sys.stderr)
 
 
 def _replace_process(program: str, arguments: Sequence[str]) -> int:
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # as it is where the caller closed it
+            with contextlib.suppress(OSError):
+                stream.flush()
     try:
         os.execv(program, ["adesieve", *arguments])
     except (OSError, ValueError) as error:  # ValueError: a NUL in an argument
@@ -200,10 +203,26 @@ def _check(program: str, wanted: Wanted) -> int:
         return USAGE
     stop = [wanted.stopped_at] if wanted.stopped_at else []
     arguments = [program, wanted.command, *wanted.options("format"), *stop, "--help"]
-    status = subprocess.run(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL).returncode
+    try:
+        status = subprocess.run(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL).returncode
+    except OSError as error:
+        _complain(f"{program}: cannot be run: {error}.", command=wanted.command)
+        return FAILED
     if status == 0 and stop:
         _complain(f"'{wanted.stopped_at}' does not go with Parquet.", command=wanted.command)
     return status or (USAGE if stop else 0)
+
+
+def _parquet(program: str, wanted: Wanted) -> int:
+    for name in ("help", "version"):
+        if wanted.flag(name):  # the format would be unknown there
+            return _replace_process(program, [wanted.command, f"--{name}"])
+    status = _check(program, wanted)
+    if status != 0:
+        return status
+    from . import _command_parquet  # only here: it needs what most runs do not
+
+    return _command_parquet.run(program, wanted)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -230,11 +249,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
     if arguments and arguments[0] in FLAGS:
         wanted = read(arguments[0], arguments[1:])
-        if wanted.is_parquet() and not (wanted.flag("help") or wanted.flag("version")):
-            status = _check(program, wanted)
-            if status != 0:
-                return status
-            from . import _command_parquet  # only here: it needs what most runs do not
-
-            return _command_parquet.run(program, wanted)
+        if wanted.is_parquet():
+            try:
+                return _parquet(program, wanted)
+            except KeyboardInterrupt:  # before there was anything to clean up
+                return INTERRUPTED
     return _replace_process(program, arguments)

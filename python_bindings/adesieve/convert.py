@@ -2,8 +2,8 @@
 """Folders whose weights are pickled, made into folders that adesieve opens: ``python -m adesieve.convert FOLDER``.
 
 ``pytorch_model.bin``, its shards and training checkpoints are pickles, and unpickling can run whatever code their
-author put in. adesieve therefore reads safetensors alone. This module turns the one into the other, once, with PyTorch's
-restricted reader (``weights_only``), which builds tensors and refuses everything else. Values keep their bits.
+author put in. adesieve therefore reads safetensors alone. This module turns the one into the other, once, with
+PyTorch's restricted reader (``weights_only``), which builds tensors and refuses everything else. Values keep their bits.
 
 It needs PyTorch and safetensors (``pip install 'adesieve[convert]'``); what it writes needs neither.
 """
@@ -17,6 +17,7 @@ import json
 import os
 import pickle
 import re
+import secrets
 import shutil
 import sys
 import warnings
@@ -47,6 +48,7 @@ _LEFT_BEHIND = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack", ".ot"
 _NOT_WEIGHTS = re.compile(r"(optimizer|scheduler|scaler|training_args|rng_state.*|random_states.*)\.(bin|pt|pth|pkl)")
 #: Under which a training checkpoint keeps the model among other things.
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "module")
+_DEEPEST = 8  # of these in each other
 #: What DistributedDataParallel, torch.compile and Lightning put before every name.
 _PREFIXES = ("module.", "_orig_mod.", "model.")
 _DTYPES = {"f32": "float32", "f16": "float16", "bf16": "bfloat16", "f64": "float64"}
@@ -154,6 +156,8 @@ def convert(
     torch = _torch()
     need("safetensors", "convert")
     entry, prefix, tensors = _survey(torch, root, files, dtype)
+    if index:
+        _check_index(root / index[0], {tensor.key for tensor in tensors})
     groups = _groups(tensors, shard_bytes)
     digests = ",".join(_digest(root / name) for name in source)
     changes = [f'taken from the entry "{entry}"'] * bool(entry) + [f'"{prefix}" taken off the names'] * bool(prefix)
@@ -255,9 +259,19 @@ def _shards(root: Path, present: Sequence[str], index: str) -> tuple[list[str], 
     return sorted(names), [index]
 
 
+def _check_index(where: Path, found: set[str]) -> None:
+    absent = next((name for name in json.loads(where.read_text("utf-8"))["weight_map"] if name not in found), None)
+    if absent is not None:
+        raise errors.BadModel(
+            f'{where}: names the tensor "{absent}", which is in none of the files; download them all again'
+        )
+
+
 def _check_target(target: Path) -> None:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise errors.InputOutput(f"{target}: is there and not an empty folder; name another one, or remove it")
+    if target.exists() and target.samefile("."):
+        raise errors.InputOutput(f"{target}: is the folder that this runs in and would be replaced; name another one")
 
 
 # ---- Reading ----------------------------------------------------------------------------------------------------
@@ -288,7 +302,7 @@ def _load(torch: Any, path: Path) -> Any:
             )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on protocols and TorchScript; the errors below say more
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=_can_be_mapped(path))
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL ([\w.]+)", str(error))
         if asked is None:
@@ -306,6 +320,9 @@ def _load(torch: Any, path: Path) -> Any:
         if error.filename is not None:
             raise errors.InputOutput(f"{path}: cannot be read ({error.strerror})") from error
         raise errors.BadModel(f"{path}: is cut off or damaged; download it again") from error
+    except UnicodeEncodeError as error:
+        why = "has a name that is no UTF-8, which PyTorch cannot open; rename it"
+        raise errors.InputOutput(f"{path}: {why}") from error
     except Exception as error:  # garbage can fail anywhere in a reader of pickles: KeyError, EOFError, struct.error, ...
         if "TorchScript" in str(error):
             raise errors.Unsupported(
@@ -317,6 +334,17 @@ def _load(torch: Any, path: Path) -> Any:
         ) from error
 
 
+def _can_be_mapped(path: Path) -> bool:
+    """Whether tensors lie in the file as they are. PyTorch would map compressed ones as they lie, without a word."""
+    if not zipfile.is_zipfile(path):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return all(entry.compress_type == zipfile.ZIP_STORED for entry in archive.infolist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):
+        return False  # its reader will say why
+
+
 def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
@@ -324,7 +352,9 @@ def _first_line(error: BaseException) -> str:
 def _state(torch: Any, path: Path) -> tuple[str, Mapping[str, Any]]:
     """The tensors by name, and the entry that held them."""
     found, entry = _load(torch, path), ""
-    while isinstance(found, Mapping):
+    for _ in range(_DEEPEST):  # a dictionary can hold itself
+        if not isinstance(found, Mapping):
+            break
         inner = next((key for key in _WRAPPERS if isinstance(found.get(key), Mapping)), None)
         if inner is None:
             break
@@ -432,20 +462,20 @@ def _write(
     for number, group in enumerate(groups, 1):
         name = SINGLE if len(groups) == 1 else f"model-{number:05}-of-{len(groups):05}.safetensors"
         out: dict[str, Any] = {}
-        storages: set[int] = set()
+        storages: set[tuple[int, int]] = set()
         for item in group:
             if item.file != opened:
                 state = None  # the file before is let go first
                 opened, state = item.file, _state(torch, root / files[item.file])[1]
             assert state is not None
             tensor = state[item.key].detach()
+            storage = item.file, tensor.untyped_storage().data_ptr()
             if dtype is not None and tensor.is_floating_point():
                 tensor = _cast(torch, root / files[item.file], item.key, tensor, dtype)
-            address = tensor.untyped_storage().data_ptr()
-            if address in storages:
+            if tensor.numel() and storage in storages:
                 shared += 1
                 tensor = tensor.clone(memory_format=torch.contiguous_format)
-            storages.add(address)
+            storages.add(storage)
             out[item.name] = tensor.contiguous()
             weight_map[item.name] = name
             counts[str(tensor.dtype).partition(".")[2]] += 1
@@ -496,8 +526,8 @@ def _copy(root: Path, stage: Path) -> list[str]:
 @contextlib.contextmanager
 def _stage(target: Path, inside: bool) -> Iterator[Path]:
     """A folder on the target's file system in which everything is made ready; gone at the end, whatever happens."""
-    target = target.absolute()
-    stage = (target if inside else target.parent) / f".{target.name}.convert-{os.getpid()}"
+    target = Path(os.path.realpath(target))  # a link's own name could not be given to a folder
+    stage = (target if inside else target.parent) / f".{target.name}.convert-{secrets.token_hex(8)}"
     try:
         stage.mkdir()
     except OSError as error:
@@ -516,7 +546,7 @@ def _publish(stage: Path, target: Path, written: Sequence[str], inside: bool) ->
             for name in written:  # the index comes last: until then there are no weights to be found
                 os.replace(stage / name, target / name)
         else:
-            os.rename(stage, target)
+            os.rename(stage, os.path.realpath(target))
         _sync(target)
     except OSError as error:
         raise errors.InputOutput(f"{target}: the finished files cannot be put there ({error.strerror})") from error
@@ -585,6 +615,11 @@ def _told(done: Conversion) -> Iterator[str]:
         yield f"copied {', '.join(done.copied)}"
 
 
+def _plain(text: str) -> str:
+    """Without what would drive the terminal, or could not be written there: names are anybody's."""
+    return "".join("?" if c < " " or "\x7f" <= c < "\xa0" or "\ud800" <= c < "\ue000" else c for c in text)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """``python -m adesieve.convert``.
 
@@ -608,7 +643,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.remove and given.output is not None:
         parser.error("--remove is for a conversion in place; with -o the pickled files stay")
-    if not given.max_shard_size * 1e9 >= 1:
+    if given.remove and given.no_check:
+        parser.error("--remove is for weights that were checked; leave out --no-check")
+    if not 1 <= given.max_shard_size * 1e9 < 1e18:
         parser.error(f"--max-shard-size is {given.max_shard_size:g}; a number of gigabytes above 0 is needed")
     try:
         done = convert(
@@ -619,7 +656,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             shard_bytes=int(given.max_shard_size * 1e9),
         )
         for line in _told(done):
-            print(line)
+            print(_plain(line))
         if not given.no_check:
             try:
                 print(_checked(done.folder))
@@ -631,9 +668,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.remove:
             for name in done.source:
                 os.remove(done.folder / name)
-            print(f"removed {', '.join(done.source)}")
+            print(_plain(f"removed {', '.join(done.source)}"))
     except (errors.Error, ImportError, OSError) as error:
-        print(f"adesieve.convert: error: {error}", file=sys.stderr)
+        print(f"adesieve.convert: error: {_plain(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable
 from typing import Union
 
-from . import _ffi
+from . import _ffi, settings
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -50,13 +50,8 @@ def inputs(paths: PathLike | Iterable[PathLike]) -> list[str]:
     found: list[str] = []
     _ffi.check(library.ade_screen_open(None, options, screen))
     try:
-        for path in [paths] if isinstance(paths, (str, os.PathLike)) else paths:
-            if not isinstance(path, (str, os.PathLike)):
-                raise TypeError(f"a path is {type(path).__name__}, not str or os.PathLike")
-            name = os.fsencode(path)
-            if b"\0" in name:
-                raise ValueError(f"the path {os.fsdecode(name)!r} holds a NUL character; no file is named so")
-            _ffi.check(library.ade_screen_add(screen, name))
+        for path in [paths] if isinstance(paths, (str, bytes, os.PathLike)) else paths:
+            _ffi.check(library.ade_screen_add(screen, settings.path("a path", path)))
         while (file := library.ade_screen_input(screen, len(found))) is not None:
             found.append(os.fsdecode(file))
     finally:

@@ -83,9 +83,9 @@ def merge(tables: pa.Table | Iterable[pa.Table], *, keep_order: bool = False) ->
     ----------
     tables : pyarrow.Table or iterable of pyarrow.Table
         The rows of all files, or of some PMIDs in all files: a PMID's rows must be together. Either all have the
-        columns ``file`` (the file's place in `adesieve.inputs`) and ``row`` (the row's place among its file's rows), and
-        their order is free; or none has, and each table holds, in order, the rows of one run over a file or over files that
-        lie next to each other in `adesieve.inputs`, and so do the tables. Other columns are handed through.
+        columns ``file`` (the file's place in `adesieve.inputs`) and ``row`` (the row's place among its file's rows),
+        and their order is free; or none has, and each table holds, in order, the rows of one run over a file or over
+        files that lie next to each other in `adesieve.inputs`, and so do the tables. Other columns are handed through.
     keep_order : bool
         Whether the result keeps the columns ``file`` and ``row``, for sorting the results of several calls together.
 
@@ -128,6 +128,9 @@ def _one_table(tables: Any, pa: Any) -> Any:
         missing = [name for name in _NEEDED if name not in table.column_names]
         if missing:
             raise ValueError(f"table {i} has no column {missing[0]!r}; screen each file with record_rows=True")
+        twice = [name for name in (*_NEEDED, *_PLACE) if table.column_names.count(name) > 1]
+        if twice:
+            raise ValueError(f"table {i} has more than one column {twice[0]!r}")
         places = [name for name in _PLACE if name in table.column_names]
         if len(places) == 1:
             raise ValueError(f"table {i} has a column {places[0]!r}, but not both of 'file' and 'row'")
@@ -170,7 +173,11 @@ class _Rows:
 
     def __init__(self, table: Any, pa: Any) -> None:
         pc = need("pyarrow.compute", "arrow")
-        parts = pc.index_in(table.column("part").cast(pa.string()), value_set=pa.array(_PARTS))
+        try:
+            part = table.column("part").cast(pa.string())
+        except pa.ArrowNotImplementedError:
+            raise ValueError(f"the column 'part' is of type {table.column('part').type}, not of strings") from None
+        parts = pc.index_in(part, value_set=pa.array(_PARTS))
         pmid, version, text, file, row = (
             _integers(table, name, pa) for name in ("pmid", "version", "text_hash", *_PLACE)
         )

@@ -15,14 +15,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, Union
 
 from . import _ffi, _html, settings
-from ._arrow import PARTS, Last, Rows, frame, schema
+from ._arrow import MOST_BYTES, PARTS, Last, Rows, frame, schema
 from ._engine import Watch
 from ._optional import need
 from ._parquet import ParquetFile
 from ._progress import Progress, bar
 from ._version import __version__
 from .calibration import OperatingPoint, find_point, parse_target, prevalence_of
-from .errors import Error, InvalidArgument, Status, error_of
+from .errors import Cancelled, Error, InvalidArgument, Status, error_of
 
 __all__ = ["Hit", "InputFile", "Record", "Screening", "Stats", "provenance", "schema"]
 
@@ -161,7 +161,6 @@ class Stats:
     books: int
     seconds_starved: float
     prefiltered: int
-
 
 
 def _string(text: _ffi.Text) -> str | None:
@@ -347,7 +346,6 @@ class Screening:
     prefilter_point: OperatingPoint | None
 
     _PIECE = 1024  # rows that one thread takes at once
-    _MOST_BYTES = 256 << 20  # of texts in a batch; Arrow's offsets could hold eight times as much
 
     def __init__(self, handle: Any, model: Any, watch: Watch, chosen: dict[str, Any]) -> None:
         """For `start` alone. ``chosen``: the settings, as provenance has them."""
@@ -364,6 +362,10 @@ class Screening:
         self._row = _ffi.ScreenRow()
         self._last = Last()
         self._final: Stats | None = None
+        self._over = False  # the end was reached
+        self._owed = 0  # rows that were fetched as columns and are still to be given
+        self._torn = False  # such rows were lost by an interrupt
+        self._written = False  # a Parquet file has its name
         self._files: list[InputFile] = []
         self._failure = (0, "")
         self._refused: list[tuple[str, str]] = []
@@ -409,6 +411,7 @@ class Screening:
     def __next__(self) -> Hit:
         self._check_process()
         with self._lock:
+            self._check_whole()
             while self._handle is not None:
                 self._watch.begin()
                 status = _ffi.load().ade_screen_next(self._handle, self._row)
@@ -469,7 +472,7 @@ class Screening:
         return file
 
     def _end(self) -> None:
-        self._final = self._stats()
+        self._over, self._final = True, self._stats()
         if self._meter is not None:
             self._meter.end()
         if not self._stored:  # else confirm() is still to come
@@ -523,39 +526,71 @@ class Screening:
         while not over:
             piece = self._PIECE if self._holds else min(self._PIECE, most - len(waiting))
             try:
-                file_ends, over = self._fetch(waiting, piece)
+                file, over = self._fetch(waiting, piece)
             except Error as error:  # the rows before it are given first
-                failure, file_ends, over = error, False, True
-            if self._holds and (over or (file_ends and self._files[-1].status == "failed")):
+                failure, file, over = error, None, True
+            except BaseException:
+                self._torn = True
+                raise
+            if self._holds and (over or (file is not None and file.status == "failed")):
+                self._owe(safe - len(waiting))
                 waiting.cut(safe)
-            if file_ends:
+            if file is not None:
                 safe = len(waiting)
-            full = len(waiting) >= most or waiting.size >= self._MOST_BYTES
-            if len(waiting) and (over or (full and (file_ends or not self._holds))):
-                batch = waiting.batch(form, self._labels)
+            full = len(waiting) >= most or waiting.size >= MOST_BYTES
+            if len(waiting) and (over or (full and (file is not None or not self._holds))):
+                try:
+                    batch = waiting.batch(form, self._labels)
+                except BaseException:
+                    self._torn = True
+                    raise
                 waiting, safe = Rows(records), 0
                 for first in range(0, batch.num_rows, most):
-                    yield batch.slice(first, most)
-                del batch
+                    part = batch.slice(first, most)
+                    self._owe(-part.num_rows)
+                    try:
+                        yield part
+                    except GeneratorExit:
+                        self._torn = self._torn or first + most < batch.num_rows
+                        raise
+                del batch, part
         if failure is not None:
             raise failure
 
-    def _fetch(self, into: Rows, most: int) -> tuple[bool, bool]:
-        """Whether a file's end was reached (no row behind it is fetched), and whether all is read."""
+    def _check_whole(self) -> None:
+        if self._torn:
+            raise Cancelled("this run was interrupted, and rows that it had fetched are lost; start another")
+
+    def _owe(self, rows: int) -> None:
+        with self._lock:
+            self._owed += rows
+
+    def _fetch(self, into: Rows, most: int) -> tuple[InputFile | None, bool]:
+        """The file whose end was reached (no row behind it is fetched), and whether all is read."""
         self._check_process()
         with self._lock:
-            if self._handle is None or self._final is not None:
-                return False, True
-            self._watch.begin()
-            status, file_ends = into.fetch(_ffi.load().ade_screen_next, self._handle, most)
+            file_ends, status, before = False, int(Status.OK), len(into)
+            while not (status or file_ends):
+                self._check_whole()
+                if self._over:
+                    return None, True
+                if self._handle is None:
+                    raise ValueError("this run was closed before its end; start another with Classifier.screen")
+                self._watch.begin()
+                try:
+                    status, file_ends = into.fetch(_ffi.load().ade_screen_next, self._handle, most)
+                finally:
+                    self._owed += len(into) - before
+                    before = len(into)
+                if not self._holds:  # else no other thread may take a part of the file
+                    break
             if status == Status.END:
                 self._end()
             self._watch.check(Status.OK if status == Status.END else status)
-            if file_ends:
-                self._file_ends()
+            file = self._file_ends() if file_ends else None
             if self._meter is not None:
                 self._meter.tick()
-            return file_ends, status == Status.END
+            return file, status == Status.END
 
     def _begin_taking(self) -> None:
         self._check_process()
@@ -643,6 +678,7 @@ class Screening:
             form = form.remove(form.get_field_index("text"))
         file = None
         try:
+            self._refuse_input(settings.path("the path", path))
             file = ParquetFile(path, form, compression)
             digest = _Digest(self._model)
             for batch in self.batches(metadata=metadata):
@@ -662,12 +698,19 @@ class Screening:
             if self._stored:
                 self.confirm()
             return (0, False) if untouched else (file.rows, True)
-        except BaseException:
+        finally:
             if file is not None:
                 file.abort()
-            raise
-        finally:
+                self._written = file.finished
             self.close()
+
+    def _refuse_input(self, path: bytes) -> None:
+        library, i = _ffi.load(), 0
+        while (taken := library.ade_screen_input(self._handle, i)) is not None:
+            with contextlib.suppress(OSError):  # one of them is not there
+                if os.path.samefile(path, taken):
+                    raise ValueError(f"{os.fsdecode(path)} is an input of this run; name another file for its rows")
+            i += 1
 
     def _all_failed(self) -> Error:
         status, why = self._failure
@@ -704,11 +747,14 @@ class Screening:
 
     def confirm(self) -> None:
         """Says that the rows so far are safe. With a store, files that have been passed are noted in it as done; what
-        is not confirmed is done again by the next run. `to_parquet` does it itself."""
+        is not confirmed is done again by the next run. While `batches` has rows of these files still to give, nothing
+        is noted. `to_parquet` does it itself."""
         self._check_process()
         with self._lock:
             if self._handle is None:
                 raise ValueError("this run is closed; confirm before closing it, or before leaving the with block")
+            if self._owed:  # a file that was passed has more of them
+                return
             _ffi.check(_ffi.load().ade_screen_confirm(self._handle))
             if self._final is not None:
                 self._final = self._stats()
@@ -931,7 +977,7 @@ def start(
     run = Screening(handle, model, watch, chosen)
     run.operating_point, run.prefilter_point, run._on_file = point, filtered, on_file
     try:
-        for path in [paths] if isinstance(paths, (str, os.PathLike)) else paths:
+        for path in [paths] if isinstance(paths, (str, bytes, os.PathLike)) else paths:
             try:
                 run._add(path)
             except Error as error:

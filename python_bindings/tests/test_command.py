@@ -233,6 +233,8 @@ def test_calibrated(root, medline, pq, tmp_path, capfd):
         ("-f parquet -o m/config.json -m m IN", 1, "a file of the model"),
         ("-f parquet -o x -m nothing IN", 1, "-m takes a folder"),
         ("-f parquet -o x --files-from nothing", 1, "nothing: No such file"),
+        ("-f parquet -o x --files-from damaged.gz", 1, "damaged.gz: Error -3 while decompressing"),
+        ("-f parquet -o x --max-length 100000 IN", 2, "max_length"),
         ("-f parquet -o x broken.xml", 1, "broken.xml:1"),
         ("-f parquet -o x texts.csv", 1, "use: adesieve classify"),
     ],
@@ -240,6 +242,7 @@ def test_calibrated(root, medline, pq, tmp_path, capfd):
 def test_refusals(line, status, message, medline, tmp_path, tiny, capfd, pq):
     os.mkfifo("pipe")
     os.symlink(tiny, "m")
+    (tmp_path / "damaged.gz").write_bytes(b"\x1f\x8b\x08\0" + 5 * b"garbage")
     broken(tmp_path / "broken.xml")
     (tmp_path / "in.xml").write_text("<PubmedArticleSet></PubmedArticleSet>")
     (tmp_path / "texts.csv").write_text("text\nRash.\n")
@@ -321,6 +324,45 @@ def test_interrupt(number, tmp_path, pq):
     assert sorted(os.listdir()) == ["in", "x.parquet"] and (tmp_path / "x.parquet").read_bytes() == b"old"
 
 
+def test_interrupt_behind_the_new_name(medline, tmp_path, pq, monkeypatch, capfd):
+    """What is written is not denied."""
+    real = os.replace
+
+    def replace(source, target):
+        real(source, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", replace)
+    assert parquet("screen", "-q", "-o", "x.parquet", medline[0]) == 130
+    assert "interrupted when x.parquet was written already" in capfd.readouterr().err
+    assert pq.read_table("x.parquet").num_rows and os.listdir(tmp_path) == ["x.parquet"]
+
+
+def test_help_beside_the_format():
+    for line in (["-f", "parquet", "--help"], ["-o", "x.parquet", "-h"]):
+        done = python("screen", *line)
+        assert (done.returncode, done.stdout, done.stderr) == (0, c_command("screen", "--help").stdout, "")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams(closed, medline, tmp_path, pq):
+    paths = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(command.__file__))}
+    line = f'"$0" -m adesieve screen -a -o x.parquet "$1" {closed}'
+    done = subprocess.run(["sh", "-c", line, sys.executable, medline[0]], env=paths, capture_output=True, text=True)
+    assert done.returncode == 0 and "Traceback" not in done.stderr and pq.read_table("x.parquet").num_rows
+    for line in (f'"$0" -m adesieve --version {closed}', f'"$1" --version {closed}'):
+        done = subprocess.run(["sh", "-c", line, sys.executable, PROGRAM], env=paths, capture_output=True, text=True)
+        assert done.returncode == (1 if closed != "2>&-" else 0) and "Traceback" not in done.stderr
+
+
+def test_a_program_that_cannot_be_run(medline, tmp_path, monkeypatch, capfd):
+    (tmp_path / "adesieve").write_bytes(b"\x7fELF, but no further")
+    (tmp_path / "adesieve").chmod(0o755)
+    monkeypatch.setattr(command, "binary", lambda: str(tmp_path / "adesieve"))
+    assert parquet("screen", "-o", "x.parquet", medline[0]) == 1
+    assert "cannot be run" in capfd.readouterr().err
+
+
 def test_without_pyarrow(medline, tmp_path):
     code = """
         import sys
@@ -357,5 +399,14 @@ def test_classify(tmp_path, sentences, pq, capfd):
     assert json.loads(pq.read_metadata("x.parquet").metadata[b"adesieve"])["labels"] == ["not ADE", "ADE"]
     assert parquet("classify", "-q", "-o", "y.parquet", "nothing.txt") == 1 and not os.path.exists("y.parquet")
     assert parquet("classify", "-f", "parquet", "in.txt") == 2
+    killed = tmp_path / "killed"  # in the middle of a row
+    killed.write_text("#!/bin/sh\nprintf '{\"scores\": {\"a\"'; kill -9 $$\n")
+    killed.chmod(0o755)
+    capfd.readouterr()
+    from adesieve import _command_parquet
+
+    wanted = command.read("classify", ["-o", "y.parquet", "in.txt"])
+    assert _command_parquet.run(str(killed), wanted) == 137 and not os.path.exists("y.parquet")
+    assert "ended by signal 9; no output was written" in capfd.readouterr().err
     assert parquet("classify", "-o", "in.txt", "-f", "parquet", "in.txt") == 1
     assert (tmp_path / "in.txt").read_text().startswith(sentences[0][:20])

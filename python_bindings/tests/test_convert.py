@@ -9,6 +9,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -141,8 +142,10 @@ def test_arguments(bare, capsys):
         [],
         [str(bare), "--dtype", "int8"],
         [str(bare), "-o", "x", "--remove"],
+        [str(bare), "--remove", "--no-check"],
         [str(bare), "--max-shard-size", "0"],
         [str(bare), "--max-shard-size", "nan"],
+        [str(bare), "--max-shard-size", "inf"],
     ):
         with pytest.raises(SystemExit) as left:
             main(wrong)
@@ -240,6 +243,10 @@ def test_another_folder(pickled, tiny, tmp_path, torch):
     assert os.stat(done.folder).st_mode & 0o777 == os.stat(pickled / "runs").st_mode & 0o777
     (tmp_path / "empty").mkdir()
     assert convert(pickled / "pytorch_model.bin", tmp_path / "empty").tensors == done.tensors  # a file will do, too
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to("there")
+    convert(pickled, tmp_path / "link")
+    assert tensors_of(tmp_path / "there") == tensors_of(tiny) and (tmp_path / "link").is_symlink()
 
 
 def test_links(pickled, tiny, tmp_path):
@@ -277,7 +284,8 @@ def test_shards(torch, state, bare, tiny, shard_bytes):
 def test_shards_become_one(torch, state, bare, tiny):
     names = sorted(state)
     for number in (1, 2):
-        torch.save({key: state[key] for key in names[number - 1 :: 2]}, bare / f"pytorch_model-0000{number}-of-00002.bin")
+        half = {key: state[key] for key in names[number - 1 :: 2]}
+        torch.save(half, bare / f"pytorch_model-0000{number}-of-00002.bin")
     weight_map = {key: f"pytorch_model-0000{1 + i % 2}-of-00002.bin" for i, key in enumerate(names)}
     (bare / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": weight_map}))
     assert convert(bare).written == ("model.safetensors",)
@@ -285,6 +293,9 @@ def test_shards_become_one(torch, state, bare, tiny):
     shutil.copy(bare / "pytorch_model-00001-of-00002.bin", bare / "pytorch_model-00002-of-00002.bin")
     (bare / "model.safetensors").unlink()
     with pytest.raises(errors.BadModel, match="is in two files"):
+        convert(bare)
+    torch.save({key: state[key] for key in names[3::2]}, bare / "pytorch_model-00002-of-00002.bin")
+    with pytest.raises(errors.BadModel, match=f'names the tensor "{names[1]}", which is in none'):
         convert(bare)
 
 
@@ -314,6 +325,24 @@ def test_old_layout(torch, state, bare, tiny):
     assert tensors_of(bare) == tensors_of(tiny)
 
 
+def test_compressed(torch, state, bare, tiny):
+    """PyTorch would map the compressed bytes as they are and call them weights."""
+    torch.save(state, bare / "stored.bin")
+    with zipfile.ZipFile(bare / "stored.bin") as source, zipfile.ZipFile(bare / "pytorch_model.bin", "w") as target:
+        for entry in source.infolist():
+            target.writestr(entry.filename, source.read(entry), zipfile.ZIP_DEFLATED)
+    (bare / "stored.bin").unlink()
+    convert(bare)
+    assert tensors_of(bare) == tensors_of(tiny)
+
+
+def test_names_that_are_no_utf8(pickled, capsys):
+    name = os.fsdecode(b"model\xff.bin")
+    (pickled / "pytorch_model.bin").rename(pickled / name)
+    assert main([str(pickled)]) == 1
+    assert "model?.bin: has a name that is no UTF-8" in capsys.readouterr().err
+
+
 def test_shared_and_strided(torch, state, bare, tiny):
     state["cls.decoder.weight"] = state["bert.embeddings.word_embeddings.weight"]  # tied
     key = "bert.encoder.layer.0.intermediate.dense.weight"
@@ -321,6 +350,7 @@ def test_shared_and_strided(torch, state, bare, tiny):
     block = torch.arange(10.0)
     state["left"], state["right"] = block[:5], block[3:]
     torch.save(state, bare / "pytorch_model.bin")
+    assert convert(bare, bare.parent / "half", dtype="f16").shared == 2  # whatever they are stored as
     done = convert(bare)
     assert done.shared == 2
     found = tensors_of(bare)
@@ -392,7 +422,10 @@ def test_malicious(torch, bare, tmp_path, layout, capsys):
 
 def test_not_weights(torch, bare):
     path = bare / "pytorch_model.bin"
+    endless = {}
+    endless["model"] = endless
     for made, said in (
+        (endless, "entry 'model' is dict, not a tensor"),
         (torch.nn.Linear(2, 2), "asks for torch.nn.modules.linear.Linear"),
         (torch.zeros(2), "holds a Tensor where"),
         ({}, "holds nothing where"),

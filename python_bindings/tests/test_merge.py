@@ -90,7 +90,7 @@ def bits(table):
     for name, column in zip(table.column_names, table.columns):
         values = column.to_pylist()
         if pa.types.is_floating(column.type):
-            width = np.dtype(column.type.to_pandas_dtype())
+            width = pa.array([], column.type).to_numpy(zero_copy_only=False).dtype
             values = [None if v is None else np.array(v, width).tobytes() for v in values]
         columns[name] = (str(column.type), values)
     return columns
@@ -327,6 +327,8 @@ def test_what_is_refused():
         ([good, good.drop_columns(["file", "row"])], "table 1 has no columns 'file' and 'row'"),
         ([good, rows(record, version=pa.int64())], "table 1 and of table 0 differ"),
         (rows(record, title, text_hash=pa.float64()), "'text_hash' is of type double"),
+        (good.append_column("pmid", good.column("pmid")), "table 0 has more than one column 'pmid'"),
+        (good.set_column(2, "part", pa.array([[1], [2]])), "'part' is of type list<.*>, not of strings"),
         (rows(record, (None, 1, "title", None, 0, 1)), "row 1 of all tables has no value in the column 'pmid'"),
         (rows((7, 1, "record", None, 0, 0), title), "row 0 of file 0, of PMID 7, .* has no text_hash"),
         ([good, good], "row 0 of file 0, of PMID 7, is there twice"),

@@ -162,6 +162,70 @@ def test_memory_is_bounded(clf, tmp_path):
     assert len(held) == 15 and max(held[1:]) < 2 * held[0] + (1 << 16)
 
 
+def test_memory_of_many_small_files(clf, tmp_path):
+    """A file's few rows do not keep a block for a thousand."""
+    from adesieve import _arrow
+
+    for i in range(1, 41):
+        write(tmp_path / f"{i}.xml", record(i, "Rash."))
+    run, rows = clf.screen(tmp_path, all=True), _arrow.Rows(False)
+    while not run._fetch(rows, run._PIECE)[1]:
+        pass
+    kept = {id(block.base if block.base is not None else block): block for block in rows._numbers}
+    assert len(rows) == 40
+    held = sum((block.base if block.base is not None else block).nbytes for block in kept.values())
+    assert held < 40 * 1024
+
+
+def test_long_records_make_small_batches(clf, tmp_path, monkeypatch):
+    """A title stands in each row of its record, and a column has no room for more than 2 GiB."""
+    from adesieve import _arrow
+
+    monkeypatch.setattr(_arrow, "MOST_BYTES", 1 << 16)
+    monkeypatch.setattr(screening, "MOST_BYTES", 1 << 16)
+    file = write(tmp_path / "a.xml", record(1, "Rash " * 1000, "It went. " * 100), record(2, "Rash."))
+    run = clf.screen(file, all=True)
+    counts = [batch.num_rows for batch in run.batches(metadata=True)]
+    assert sum(counts) == run.stats.rows and max(counts) < 20
+
+
+def test_an_interrupt_of_columns_ends_the_run(clf, tmp_path, monkeypatch):
+    """Rows that had been fetched are lost with it: what comes next would look whole, and is not."""
+    from adesieve import _arrow
+
+    run, waiting = clf.screen(many(tmp_path / "a.xml"), all=True), run_once(_arrow.Rows.batch, KeyboardInterrupt)
+    monkeypatch.setattr(_arrow.Rows, "batch", waiting)
+    batches = run.batches(100)
+    with pytest.raises(KeyboardInterrupt):
+        next(batches)
+    for take in (run.to_arrow, lambda: list(run.batches()), lambda: next(run)):
+        with pytest.raises(adesieve.Cancelled, match="rows that it had fetched are lost"):
+            take()
+
+
+def run_once(method, error):
+    """The method, of which the first call fails."""
+    calls = []
+
+    def called(*arguments):
+        calls.append(1)
+        if len(calls) == 1:
+            raise error
+        return method(*arguments)
+
+    return called
+
+
+def test_closed_while_columns_are_taken(clf, tmp_path):
+    """Else what is there would look like all."""
+    run = clf.screen(many(tmp_path / "a.xml"), all=True)
+    batches = run.batches(100)
+    next(batches)
+    run.close()
+    with pytest.raises(ValueError, match="closed before its end"):
+        next(batches)
+
+
 def test_pandas(clf, medline):
     pd = pytest.importorskip("pandas")
     frame = clf.screen(medline, all=True).to_pandas()
@@ -252,6 +316,23 @@ def test_bad_places(clf, medline, tmp_path):
     assert not [name for name in os.listdir(tmp_path) if name.endswith((".part", ".parquet"))]
 
 
+def test_an_input_is_not_replaced(clf, medline, tmp_path):
+    """Nor does what a killed process has left stand in the way."""
+    file = many(tmp_path / "a.xml", 10)
+    before = file.read_bytes()
+    os.symlink(file, tmp_path / "link")
+    for path in (file, tmp_path / "link"):
+        with pytest.raises(ValueError, match="is an input of this run"):
+            clf.screen(file, all=True).to_parquet(path)
+    assert file.read_bytes() == before
+    for wrong, said in ((b"x.parquet", "bytes"), (None, "NoneType")):
+        with pytest.raises(TypeError, match=f"the path is {said}, not str"):
+            clf.screen(file).to_parquet(wrong)
+    for wrong, said in (("", "empty"), ("x\0", "NUL")):
+        with pytest.raises(ValueError, match=said):
+            clf.screen(file).to_parquet(wrong)
+
+
 def test_errors_leave_nothing(clf, tmp_path):
     good, bad = many(tmp_path / "1.xml", 50), write(tmp_path / "2.xml", record(90, "Ninety."), end="<oops")
     out = tmp_path / "hits.parquet"
@@ -283,7 +364,7 @@ def test_full_disk(clf, tmp_path, monkeypatch):
     monkeypatch.setattr(
         _parquet.os, "open", lambda path, flags, *mode: real("/dev/full" if flags & os.O_EXCL else path, os.O_WRONLY)
     )
-    with pytest.raises(OSError, match="space"):
+    with pytest.raises(OSError, match=r"space.*hits\.parquet"):
         clf.screen(many(tmp_path / "a.xml"), all=True).to_parquet(tmp_path / "hits.parquet")
     monkeypatch.undo()
     assert os.listdir(tmp_path) == ["a.xml"]
@@ -316,6 +397,42 @@ def test_store(clf, tmp_path, monkeypatch):
     write(folder / "pubmed26n0002.xml", record(3, "Three."), record(4, "Four."))
     clf.screen(folder, all=True, store=store, keep_going=True).to_parquet(out)
     assert pq.read_table(out).column("pmid").to_pylist() == [3, 4]
+
+
+def test_confirm_waits_for_all_rows(clf, tmp_path):
+    """A file's end is passed before its last rows are given; killed between them, the next run gives all again."""
+    how = {"all": True, "store": tmp_path / "store", "keep_going": True}
+    file = many(tmp_path / "a.xml", 100)
+    with clf.screen(file, **how) as run:
+        batches = run.batches(100)
+        next(batches)
+        run.confirm()
+        assert run.stats.confirmed == 0
+    with clf.screen(file, **how) as run:
+        assert sum(batch.num_rows for batch in run.batches(100)) == 3 * 99
+        run.confirm()
+        assert run.stats.confirmed == 3 * 99
+
+
+def test_threads_take_whole_files_of_a_store(clf, tmp_path):
+    """No thread gives rows of a file whose failure another one met."""
+    for i in range(0, 40, 2):
+        texts = (record(1000 * i + k, "Rash.", "It was severe.") for k in range(1, 30))
+        write(tmp_path / f"pubmed26n{i:04}.xml", *texts, end="<oops")
+        write(tmp_path / f"pubmed26n{i + 1:04}.xml", record(1000 * i + 900, "Rash."))
+    run = clf.screen(tmp_path, all=True, store=tmp_path / "store", keep_going=True)
+    run._PIECE, found = 7, []
+
+    def take():
+        for batch in run.batches(3):
+            found.extend(batch.column("pmid").to_pylist())
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == [1000 * i + 900 for i in range(0, 40, 2)]
 
 
 def test_fork(clf, tmp_path):
