@@ -4,8 +4,8 @@
 `Classifier` scores texts; `Classifier.screen` reads MEDLINE/PubMed XML and gives its hits. The work is done by
 libadesieve, which is loaded at the first use, not at import.
 
-`adesieve.sklearn`, `adesieve.ray`, `adesieve.spark`, `adesieve.merge`, `adesieve.convert` and `adesieve.plan` are imported
-when they are first used.
+`adesieve.sklearn`, `adesieve.ray`, `adesieve.spark`, `adesieve.merge`, `adesieve.convert` and `adesieve.plan` are
+imported when they are first used.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ from .errors import (
     Status,
     Unsupported,
 )
-from .inputs import inputs
+from ._inputs import inputs
 from .results import Result, Results
-from .screening import Hit, Record, Screening, Stats
+from .rows import Hit, InputFile, Record, Stats
+from .screening import Screening
 
 if TYPE_CHECKING:
     from . import convert as convert, merge as merge, plan as plan, ray as ray, sklearn as sklearn, spark as spark
@@ -55,6 +56,7 @@ __all__ = [
     "DeviceFailed",
     "Error",
     "Hit",
+    "InputFile",
     "InputOutput",
     "Internal",
     "InvalidArgument",

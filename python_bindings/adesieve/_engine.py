@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Callable
 
@@ -16,64 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _ffi, settings
+from ._ffi import Watch as Watch
 from ._texts import Block
 from .errors import Error, InputOutput
 
 RESULT = np.dtype(_ffi.Result)
 TOKEN = np.dtype(_ffi.Token)
 OTHER_LENGTHS = 2  # sessions kept beside the Classifier's own, for calls with a max_length
-
-
-class Watch(_ffi.Interrupt):
-    """An `Interrupt` that also knows how far the call is, and calls ``report`` each time the library asks.
-
-    Attributes
-    ----------
-    done : int
-        Texts of the present call, or bytes of a screening run.
-    report : callable or None
-        For a progress bar.
-
-    The generator must be resumed by C alone, as `Interrupt` says, and ``send`` takes one value of the three that the
-    library passes. So ``max`` sends them one after the other, to have their keys: the user pointer, which is NULL; what
-    is done; the total. What has the highest key is what the library gets: with equal ones the first, 0, to go on; with
-    the values themselves the total, to stop.
-    """
-
-    def __init__(self) -> None:
-        self.done = 0
-        self.report: Callable[[], None] | None = None
-        self._place = 0
-        self._raised = None
-        waiting = self._wait()
-        next(waiting)
-        self._thunk = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_size_t, ctypes.c_uint64, ctypes.c_uint64)(
-            functools.partial(max, key=waiting.send)
-        )
-        self.callback = ctypes.cast(self._thunk, _ffi.PROGRESS_FN)
-
-    def _wait(self) -> Generator[int, int, None]:  # type: ignore[override]  # it is sent other things
-        key = 0
-        while True:
-            try:
-                while True:  # inside the try, as a handler can run at each turn of a loop
-                    value = yield key
-                    self._place = (self._place + 1) % 3
-                    if self._place == 2:
-                        self.done = value
-                    elif self._place == 0 and self.report is not None:
-                        self.report()
-                    key = value if self._raised is not None else 0
-            except GeneratorExit:
-                return
-            except BaseException as error:
-                self._raised = error
-                key = 1
-
-    def begin(self) -> None:
-        """Before each call. Forgets what was raised when the last one was cut short by a second Ctrl-C."""
-        self._raised = None
-        self._place = self.done = 0
 
 
 @dataclass

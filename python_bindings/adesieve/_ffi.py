@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import enum
+import functools
 import logging
 import os
 import sys
@@ -15,7 +16,7 @@ import threading
 from ctypes import CFUNCTYPE, POINTER, c_char_p, c_double, c_float, c_int, c_int32, c_int64, c_size_t
 from ctypes import c_uint32, c_uint64, c_void_p
 from pathlib import Path
-from typing import Any, Generator
+from typing import Any, Callable, Generator
 
 from ._version import __version__
 from .errors import Status, Unsupported, error_of
@@ -552,6 +553,16 @@ _library: Any = None
 _path = ""
 
 
+def _forked() -> None:
+    """In the child: the lock may be held by a thread that did not come along."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
 def _places() -> list[str]:
     """Where the library may be, in the order in which it is looked for."""
     chosen = os.environ.get("ADESIEVE_LIBRARY")
@@ -653,32 +664,57 @@ def _log(user: int | None, level: int, message: bytes) -> None:
 log = LOG_FN(_log)  # hands the library's messages to the logger "adesieve"
 
 
-class Interrupt:
-    """Lets Python's signal handlers run during a long call, and stops the call when one raises, as Ctrl-C's does.
+class Watch:
+    """Lets Python's signal handlers run during long calls, and stops a call when one raises, as Ctrl-C's does. It also
+    knows how far the call is, and calls ``report`` each time the library asks.
+
+    Attributes
+    ----------
+    done : int
+        Texts of the present call, or bytes of a screening run.
+    report : callable or None
+        For a progress bar.
 
     Python runs pending handlers when it enters a function, before the function's own ``try`` is in force; an exception
-    there would be printed and lost. So the callback resumes a generator, which is inside its ``try`` all the time.
+    there would be printed and lost. So the callback resumes a generator, which is inside its ``try`` all the time. The
+    generator must be resumed by C alone, for the same reason, and ``send`` takes one value of the three that the
+    library passes. So ``max`` sends them one after the other, to have their keys: the user pointer, which is NULL; what
+    is done; the total. What has the highest key is what the library gets: with equal ones the first, 0, to go on; with
+    the values themselves the total, to stop.
     """
 
     def __init__(self) -> None:
+        self.done = 0
+        self.report: Callable[[], None] | None = None
+        self._place = 0
         self._raised: BaseException | None = None
         waiting = self._wait()
         next(waiting)
-        # Takes the first of the callback's three arguments; C lets a function ignore those that follow.
-        self._thunk = CFUNCTYPE(c_int, c_void_p)(waiting.send)
+        self._thunk = CFUNCTYPE(c_int, c_size_t, c_uint64, c_uint64)(functools.partial(max, key=waiting.send))
         self.callback = ctypes.cast(self._thunk, PROGRESS_FN)
 
-    def _wait(self) -> Generator[int, int | None, None]:
-        stop = 0
+    def _wait(self) -> Generator[int, int, None]:
+        key = 0
         while True:
             try:
-                yield stop
-                stop = 0
+                while True:  # inside the try, as a handler can run at each turn of a loop
+                    value = yield key
+                    self._place = (self._place + 1) % 3
+                    if self._place == 2:
+                        self.done = value
+                    elif self._place == 0 and self.report is not None:
+                        self.report()
+                    key = value if self._raised is not None else 0
             except GeneratorExit:
                 return
             except BaseException as error:
                 self._raised = error
-                stop = 1
+                key = 1
+
+    def begin(self) -> None:
+        """Before each call. Forgets what was raised when the last one was cut short by a second Ctrl-C."""
+        self._raised = None
+        self._place = self.done = 0
 
     def check(self, status: int) -> None:
         """As `check`, but raises the handler's exception if there was one."""

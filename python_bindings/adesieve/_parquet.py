@@ -53,7 +53,7 @@ class ParquetFile:
         Where no file can be written there.
     """
 
-    def __init__(self, path: Union[str, os.PathLike[str]], schema: Any, compression: Any) -> None:
+    def __init__(self, path: Union[str, os.PathLike[str]], schema: Any, compression: str) -> None:
         pq = need("pyarrow.parquet", "arrow")
         if not hasattr(pq.ParquetWriter, "add_key_value_metadata"):
             cure = "pip install -U 'adesieve[arrow]' brings it"

@@ -40,4 +40,6 @@ def bar(progress: Progress, total: int | None, unit: str, desc: str) -> Bar:
     if progress is None or progress is False:
         return Bar(None)
     make = need("tqdm.auto", "progress").tqdm if progress is True else progress
+    if not callable(make):
+        raise TypeError(f"progress is {progress!r}; it can be True, False, or a class that is called as tqdm's is")
     return Bar(make(total=total, unit=unit, desc=desc, unit_scale=True, dynamic_ncols=True))

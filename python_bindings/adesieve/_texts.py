@@ -28,7 +28,7 @@ BLOCK_TEXTS = 1 << 18  # handed to the library at a time; enough that what it wa
 BLOCK_BYTES = 64 << 20  # of UTF-8 made at a time
 PIECE_TEXTS = 8192  # taken from an iterator at a time
 PIECE_CHARACTERS = 8 << 20
-GROUP = 512  # texts encoded between two looks at the size
+GROUP = 64  # texts encoded between two looks at the size
 
 _WANTED = "a str, or a list, array or column of str, is needed"
 
@@ -187,8 +187,8 @@ def _encode(items: Any, start: int, stop: int, limit: int | None, first: int) ->
     sizes: list[int] = []
     at = start
     while at < stop and (limit is None or at == start or buffer.tell() < limit):
-        group = items[at : min(at + GROUP, stop)]
-        if not len(group):
+        group = _group(items, at, min(at + GROUP, stop), first + at - start)
+        if not group:
             raise ValueError(f"texts had {stop} items or more, and was shortened to {at} while it was being read")
         mark = buffer.tell()
         try:
@@ -203,9 +203,24 @@ def _encode(items: Any, start: int, stop: int, limit: int | None, first: int) ->
     return Block(first, _views(sizes, _address(data)), data), at
 
 
+def _group(items: Any, start: int, stop: int, first: int) -> Any:
+    """``items[start:stop]``; an array's as Python's objects, which it makes faster all at once than one by one."""
+    group = items[start:stop]
+    if not isinstance(group, np.ndarray):
+        return group
+    try:
+        return group.tolist()
+    except (SystemError, ValueError):  # which of the two depends on numpy's version
+        for i in range(len(group)):
+            try:
+                group[i : i + 1].tolist()
+            except (SystemError, ValueError):
+                raise ValueError(f"text {first + i} is no str: it holds a number that is no character's") from None
+        raise
+
+
 def _listed(items: Any, alone: str = "") -> Source:
     """Of a list, a tuple or a one-dimensional array."""
-
     count = len(items)
 
     def cut(texts: int) -> Iterator[Block]:
@@ -319,17 +334,34 @@ def _looked_up(parts: Sequence[tuple[npt.NDArray[Any], Source]]) -> Source:
             raise TypeError(_missing(first + int((codes < 0).argmax())))
         first += len(codes)
 
-    def cut(texts: int) -> Iterator[Block]:
-        first = 0
+    def pieces(texts: int) -> Iterator[tuple[Views, Any]]:
+        last: Source | None = None
+        blocks: list[Block] = []
+        known = np.empty((0, 2), dtype=np.uintp)
         for codes, values in parts:
-            blocks = list(values.blocks())  # all of them: any can be asked for
-            known = np.concatenate([block.views for block in blocks]) if blocks else np.empty((0, 2), dtype=np.uintp)
+            if values is not last:
+                last, blocks = values, list(values.blocks())  # all of them: any can be asked for
+                known = np.concatenate([known[:0], *(block.views for block in blocks)])
             for start in range(0, len(codes), texts):
-                part = codes[start : start + texts]
-                yield Block(first, known[part], blocks)
-                first += len(part)
+                yield known[codes[start : start + texts]], blocks
 
-    return Source(sum(len(codes) for codes, _ in parts), "", cut)
+    return Source(first, "", lambda texts: _gathered(pieces(texts), texts))
+
+
+def _gathered(pieces: Iterator[tuple[Views, Any]], texts: int) -> Iterator[Block]:
+    """Blocks of pieces. Small ones go together: a call of the library each would cost more than their texts."""
+    first, count = 0, 0
+    views: list[Views] = []
+    keep: list[Any] = []
+    for piece, kept in pieces:
+        if views and count + len(piece) > texts:
+            yield Block(first, np.concatenate(views), keep)
+            first, count, views, keep = first + count, 0, [], []
+        views.append(piece)
+        keep.append(kept)
+        count += len(piece)
+    if views:
+        yield Block(first, np.concatenate(views) if len(views) > 1 else views[0], keep)
 
 
 # ---- Arrow ------------------------------------------------------------------------------------------------------
@@ -369,13 +401,17 @@ def _from_pyarrow(pyarrow: Any, texts: Any) -> Source | None:
     is_view = getattr(types, "is_string_view", lambda kind: False)
     first = 0
     parts: list[tuple[Any, Source | None]] = []
+    shared: Any = None
+    words: Source | None = None
     for chunk in chunks:
         if chunk.null_count:
             null = chunk.is_null().to_numpy(zero_copy_only=False)
             raise TypeError(_missing(first + int(null.argmax())))
         kind = chunk.type
         if types.is_dictionary(kind):
-            parts.append((_codes(chunk, first), _from_pyarrow(pyarrow, _without_nulls(pyarrow, chunk.dictionary))))
+            if shared is None or not _same_memory(chunk.dictionary, shared):  # most often all chunks have one
+                shared, words = chunk.dictionary, _from_pyarrow(pyarrow, _without_nulls(chunk.dictionary))
+            parts.append((_codes(chunk, first), words))
         elif types.is_string(kind) or types.is_large_string(kind) or is_view(kind):
             parts.append((chunk, None))
         elif len(chunk):
@@ -385,10 +421,18 @@ def _from_pyarrow(pyarrow: Any, texts: Any) -> Source | None:
     if parts and all(values is not None for _, values in parts):
         return _looked_up([(codes, values) for codes, values in parts if values is not None])
     plain = [chunk for chunk, _ in parts]
-    return Source(first, "", lambda count: _arrow_blocks(plain, count))
+    return Source(first, "", lambda count: _gathered(_arrow_pieces(plain, count), count))
 
 
-def _without_nulls(pyarrow: Any, dictionary: Any) -> Any:
+def _same_memory(one: Any, other: Any) -> bool:
+    def place(array: Any) -> list[Any]:
+        buffers = [None if buffer is None else (buffer.address, buffer.size) for buffer in array.buffers()]
+        return [array.type, array.offset, len(array), *buffers]
+
+    return place(one) == place(other)
+
+
+def _without_nulls(dictionary: Any) -> Any:
     """None of its nulls is used: `_codes` looks."""
     return dictionary.fill_null("") if dictionary.null_count else dictionary
 
@@ -404,20 +448,13 @@ def _codes(chunk: Any, first: int) -> npt.NDArray[Any]:
     return codes
 
 
-def _arrow_blocks(chunks: Sequence[Any], texts: int) -> Iterator[Block]:
-    """Small chunks go together: a call of the library each would cost more than their texts."""
-    first, count = 0, 0
-    views: list[Views] = []
+def _arrow_pieces(chunks: Sequence[Any], texts: int) -> Iterator[tuple[Views, Any]]:
+    first = 0
     for chunk in chunks:
         for start in range(0, len(chunk), texts):
             part = chunk.slice(start, min(texts, len(chunk) - start))
-            if views and count + len(part) > texts:
-                yield Block(first, np.concatenate(views), chunks)
-                first, count, views = first + count, 0, []
-            views.append(_arrow_views(part, first + count))
-            count += len(part)
-    if views:
-        yield Block(first, np.concatenate(views) if len(views) > 1 else views[0], chunks)
+            yield _arrow_views(part, first), part
+            first += len(part)
 
 
 def _arrow_views(array: Any, first: int) -> Views:
@@ -446,11 +483,11 @@ def _arrow_views(array: Any, first: int) -> Views:
         width: Any = np.int64 if kind == "large_string" else np.int32
         offsets = np.frombuffer(buffers[1], dtype=width, count=start + n + 1)[start:]
         end = buffers[2].size if buffers[2] is not None else 0
-        sizes = np.diff(offsets)
-        sound = (sizes >= 0) & (offsets[:-1] >= 0) & (offsets[1:] <= end)
+        # Compared, not subtracted: a difference of damaged ones can overflow and look sound.
+        sound = (offsets[:-1] >= 0) & (offsets[:-1] <= offsets[1:]) & (offsets[1:] <= end)
         views[:, 0] = offsets[:-1]
         views[:, 0] += np.uintp(buffers[2].address if buffers[2] is not None else 0)
-        views[:, 1] = sizes
+        views[:, 1] = np.diff(offsets)
     if not sound.all():
         raise ValueError(
             f"text {first + int(sound.argmin())} lies outside its Arrow buffer: the array is damaged (see its validate)"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import _ffi
+from .errors import Status
 
 METHODS = {method.name.lower(): method for method in _ffi.CalibrationMethod}
 
@@ -44,7 +45,13 @@ class OperatingPoint:
     review_interval: tuple[float, float]
 
 
-def calibration_of(info: _ffi.CalibrationInfo) -> Calibration:
+def calibration_of(model: Any) -> Calibration | None:
+    """An open model's."""
+    info = _ffi.CalibrationInfo()
+    status = _ffi.load().ade_model_get_calibration(model, info)
+    if status == Status.UNSUPPORTED:
+        return None
+    _ffi.check(status)
     method = _ffi.CalibrationMethod(info.method)
     platt = method is _ffi.CalibrationMethod.PLATT
     return Calibration(

@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _ffi, _html, _pipeline, _progress, _texts, settings
-from ._engine import Engine, Outputs, Watch
+from ._engine import Engine, Outputs
 from ._progress import Progress
 from ._texts import Texts
 from .calibration import METHODS, Calibration, OperatingPoint, calibration_of, find_point, prevalence_of
-from .errors import BadInput, Error, Status
+from .errors import BadInput, Busy, Error
 from .results import HEAD, Results
 from .screening import Screening, start
 from .settings import PathLike
@@ -53,6 +53,7 @@ class Tokens:
     truncated: bool
 
 
+_AT_WORK = "this Classifier is at work on this very thread"
 _alive: weakref.WeakSet[Classifier] = weakref.WeakSet()
 
 
@@ -110,14 +111,15 @@ class Classifier:
 
     **Threads.** Any number of threads may use one Classifier. Calls take turns: a thread that calls while another one
     is inside waits until it is out, or, where there are very many texts, until its present block of them is done.
-    Python's lock is released while the library works. Within a call, from a progress bar or a handler of its messages,
-    the same Classifier cannot be called (`Busy`) or closed (ValueError).
+    Python's lock is released while the library works. Within a call, from a progress bar or a handler of its messages
+    or of a signal, the same Classifier can be neither asked anything (`Busy`) nor closed (ValueError).
 
     **Processes.** It pickles to its settings, and copies are opened anew; a closed one stays closed. After a fork the
     child opens a session of its own at its first call. CUDA does not survive a fork: with a GPU, spawn processes.
 
-    **Ctrl-C** stops a call within 0.2 seconds, wherever it is; so does any signal handler that raises. The Classifier
-    can be used afterwards.
+    **Ctrl-C** stops a call within 0.2 seconds; so does any signal handler that raises. Only the opening of a model and
+    the fit of `calibrate`, about a second for 50,000 texts, run to their end first. The Classifier can be used
+    afterwards.
 
     Examples
     --------
@@ -154,14 +156,13 @@ class Classifier:
             invalid_utf8=invalid_utf8,
             calibration=calibration,
         )
-        with self._using():
-            pass
+        with self._turn():
+            self._ready()
 
     # ---- Opening and closing ------------------------------------------------------------------------------------
 
     def _begin(self, closed: bool) -> None:
         self._engine: Engine | None = None
-        self._inside = False  # a call is at work, on the thread that has the lock
         self._closed = closed
         self._lock = threading.RLock()
         _alive.add(self)
@@ -171,21 +172,29 @@ class Classifier:
         open is the parent's, and is left alone."""
         self._begin(self._closed)
 
-    @contextlib.contextmanager
-    def _using(self) -> Iterator[Engine]:
-        """The open model and its sessions, in the hands of this thread."""
-        with self._lock:
-            if self._closed:
-                raise ValueError("this Classifier is closed")
-            before = self._inside
-            try:
-                self._inside = True
-                if self._engine is None:
-                    self._engine = Engine(self._settings)
-                    self._labels, self._problem = self._engine.labels, self._engine.problem
-                yield self._engine
-            finally:
-                self._inside = before
+    def _turn(self) -> threading.RLock:
+        """The lock, for ``with``: C takes it and gives it back, so that no Ctrl-C can come between and leave it taken.
+
+        A thread that has it already is in the middle of a call: what a progress bar or a handler would do there could
+        close what the call works with.
+        """
+        if self._at_work():
+            raise Busy(f"{_AT_WORK}; call it when that call is over, or use another one")
+        return self._lock
+
+    def _at_work(self) -> bool:
+        """Whether this very thread is inside a call."""
+        owned: bool = self._lock._is_owned()  # type: ignore[attr-defined, unused-ignore]  # as threading.Condition does
+        return owned
+
+    def _ready(self) -> Engine:
+        """The open model and its sessions, for the thread that has the lock."""
+        if self._closed:
+            raise ValueError("this Classifier is closed")
+        if self._engine is None:
+            self._engine = Engine(self._settings)
+            self._labels, self._problem = self._engine.labels, self._engine.problem
+        return self._engine
 
     def close(self) -> None:
         """Releases the session and the model. Closing twice is fine; a closed Classifier cannot be used.
@@ -195,9 +204,9 @@ class Classifier:
         ValueError
             From within a call of its own, such as in a progress bar.
         """
+        if self._at_work():
+            raise ValueError(f"{_AT_WORK}; close it when that call is over")
         with self._lock:
-            if self._inside:
-                raise ValueError("this Classifier is at work on this very thread; close it when the call is over")
             self._closed = True
             engine, self._engine = self._engine, None
             if engine is not None:
@@ -221,8 +230,8 @@ class Classifier:
         self._settings, self._labels = dict(state["settings"]), tuple(state["labels"])
         if not state["closed"]:
             self._closed = False
-            with self._using():
-                pass
+            with self._turn():
+                self._ready()
 
     def __repr__(self) -> str:
         return f"Classifier({settings.shown(self._settings)})"
@@ -265,14 +274,16 @@ class Classifier:
         >>> clf.positive_label
         'ADE'
         """
-        with self._using() as engine:
+        with self._turn():
+            engine = self._ready()
             return engine.labels[engine.positive]
 
     @property
     def info(self) -> dict[str, Any]:
         """What the model is and how it runs: the members of ``ade_model_info`` and ``ade_session_info``."""
         library = _ffi.load()
-        with self._using() as engine:
+        with self._turn():
+            engine = self._ready()
             model, session = _ffi.ModelInfo(), _ffi.SessionInfo()
             _ffi.check(library.ade_model_get_info(engine.model, model))
             _ffi.check(library.ade_session_get_info(engine.session, session))
@@ -304,13 +315,14 @@ class Classifier:
         max_length: int = 0,
     ) -> Iterator[tuple[_texts.Block, Outputs]]:
         """Classifies block after block, ``into`` the rows of all or each on its own. Between two blocks other threads
-        can have their turn."""
+        can have their turn. Who asks for the next lets go of the last: two would take twice the memory."""
         bar = _progress.bar(progress, source.count, "text", "classifying")
         shown = progress is not None and progress is not False
         try:
             for block in source.blocks(texts):
                 end = block.first + len(block)
-                with self._using() as engine:
+                with self._turn():
+                    engine = self._ready()
                     if into is not None:
                         outputs = into.part(block.first, end)
                     else:
@@ -318,16 +330,18 @@ class Classifier:
                     engine.classify(block, outputs, max_length, _mover(bar, block.first) if shown else None)
                 bar.move(end)
                 yield block, outputs
+                del block, outputs
         finally:
             bar.close()
 
     def _outputs(self, source: _texts.Source, wanted: str, progress: Progress = False, **how: Any) -> Outputs:
         """All texts' rows."""
-        with self._using() as engine:
+        with self._turn():
+            engine = self._ready()
             whole = Outputs.empty(source.count or 0, len(engine.labels), wanted)
         if not source.streamed:
-            for _ in self._blocks(source, wanted, progress, into=whole, **how):
-                pass
+            for pair in self._blocks(source, wanted, progress, into=whole, **how):
+                del pair
             return whole
         return Outputs.joined([whole, *(outputs for _, outputs in self._blocks(source, wanted, progress, **how))])
 
@@ -420,7 +434,8 @@ class Classifier:
         """
         share = _prevalence(prevalence)
         source = _texts.read(texts)
-        with self._using() as engine:
+        with self._turn():
+            engine = self._ready()
             labels, positive, regression = engine.labels, engine.positive, engine.problem is _ffi.Problem.REGRESSION
             parts = [Outputs.empty(0, len(labels), "rlp")]
         first_texts: list[str] = []
@@ -429,6 +444,7 @@ class Classifier:
             parts.append(outputs)
             more = range(min(HEAD - len(first_texts), len(block)))
             first_texts += [block.data(i).decode("utf-8", "replace") for i in more]
+            del block
         found = Outputs.joined(parts) if whole is None else whole
         results, logits, scores = found.results, found.logits, found.probabilities
         assert results is not None and logits is not None and scores is not None
@@ -588,7 +604,8 @@ class Classifier:
         chosen = _pipeline.options(top_k, function_to_apply, truncation, max_length, batch_size, padding, num_workers)
         source = _texts.read(texts)
         wanted = _pipeline.wanted(chosen)
-        with self._using() as engine:  # whatever is wrong is said now, not at an iterator's first answer
+        with self._turn():  # whatever is wrong is said now, not at an iterator's first answer
+            engine = self._ready()
             engine.of_length(chosen.max_length)
             problem, labels = engine.problem, engine.labels
         length = chosen.piece if source.streamed else None if chosen.cut else _pipeline.CHECKED
@@ -598,6 +615,7 @@ class Classifier:
             for block, outputs in blocks:
                 if not chosen.cut:
                     self._refuse_long(block, outputs)
+                del block
                 yield from _pipeline.answers(chosen, _pipeline.scores(chosen, outputs, problem), labels)
 
         return pieces() if source.streamed else _pipeline.shaped(chosen, list(pieces()), source.alone)
@@ -608,7 +626,8 @@ class Classifier:
         if not long.any():
             return
         i = int(long.argmax())
-        with self._using() as engine:
+        with self._turn():
+            engine = self._ready()
             limit = int(outputs.results["tokens"][i])
 
             def encode(data: bytes) -> tuple[list[tuple[int, bool]], bool]:
@@ -633,13 +652,8 @@ class Classifier:
         >>> clf.calibration is None
         True
         """
-        with self._using() as engine:
-            info = _ffi.CalibrationInfo()
-            status = _ffi.load().ade_model_get_calibration(engine.model, info)
-            if status == Status.UNSUPPORTED:
-                return None
-            _ffi.check(status)
-            return calibration_of(info)
+        with self._turn():
+            return calibration_of(self._ready().model)
 
     def calibrated(self, texts: Texts, prevalence: float | None = None, *, progress: Progress = False) -> Doubles:
         """The calibrated probability of the positive label, (texts).
@@ -663,7 +677,8 @@ class Classifier:
 
     def _calibrated(self, logits: Floats, share: float) -> Doubles:
         values = np.empty(len(logits), dtype=np.float64)
-        with self._using() as engine:
+        with self._turn():
+            engine = self._ready()
             address = logits.ctypes.data
             _ffi.check(_ffi.load().ade_calibrate(engine.model, address, len(logits), share, values.ctypes.data))
         return values
@@ -699,7 +714,8 @@ class Classifier:
             raise TypeError("operating_point takes one of recall, precision, review and threshold")
         if prevalence is not None:
             prevalence = settings.number("prevalence", prevalence)
-        with self._using() as engine:
+        with self._turn():
+            engine = self._ready()
             return find_point(engine.model, *given[0], prevalence)
 
     def calibrate(
@@ -751,7 +767,8 @@ class Classifier:
         logits = self.logits(texts, progress=progress)
         if len(logits) != len(array):
             raise ValueError(f"there are {len(logits)} texts and {len(array)} labels")
-        with self._using() as engine:
+        with self._turn():
+            engine = self._ready()
             _ffi.check(
                 _ffi.load().ade_calibration_fit(
                     engine.model, logits.ctypes.data, array.ctypes.data, len(array), options, target
@@ -761,7 +778,7 @@ class Classifier:
             self._engine = Engine(chosen)
             self._settings = chosen
             engine.close()
-            found = self.calibration
+            found = calibration_of(self._engine.model)
         assert found is not None
         return found
 
@@ -785,11 +802,12 @@ class Classifier:
         """
         source = _texts.read(texts)
         found = []
-        with self._using():
-            pass
+        with self._turn():
+            self._ready()
         for block in source.blocks():
             for i in range(len(block)):
-                with self._using() as engine:
+                with self._turn():
+                    engine = self._ready()
                     try:
                         found.append(_tokens_of(engine, block.data(i)))
                     except Error as error:
@@ -879,8 +897,9 @@ class Classifier:
         >>> best.hit == (best.score >= 0.5), run.stats.files_done
         (True, 1)
         """
-        with self._using() as engine:
-            watch = Watch()
+        with self._turn():
+            engine = self._ready()
+            watch = _ffi.Watch()
             return start(
                 engine.model,
                 settings.session_options(self._settings, watch),

@@ -90,6 +90,13 @@ VALUES = {
 }
 
 
+#: What the C command's --help of screen and classify cannot know.
+HELP = """
+The Python package's command, which this is, also writes Parquet: -f parquet, or -o FILE.parquet. That needs pyarrow:
+pip install 'adesieve[arrow]'.
+"""
+
+
 @dataclass
 class Wanted:
     """A command line of screen or classify, as far as it could be read."""
@@ -214,15 +221,29 @@ def _check(program: str, wanted: Wanted) -> int:
 
 
 def _parquet(program: str, wanted: Wanted) -> int:
-    for name in ("help", "version"):
-        if wanted.flag(name):  # the format would be unknown there
-            return _replace_process(program, [wanted.command, f"--{name}"])
+    if wanted.flag("version"):  # the format would be unknown there
+        return _replace_process(program, [wanted.command, "--version"])
     status = _check(program, wanted)
     if status != 0:
         return status
     from . import _command_parquet  # only here: it needs what most runs do not
 
     return _command_parquet.run(program, wanted)
+
+
+def _help(program: str, arguments: Sequence[str]) -> int:
+    """The C command's help, and what is to be added."""
+    try:
+        status = subprocess.run([program, *arguments]).returncode
+    except (OSError, ValueError) as error:
+        _complain(f"{program}: cannot be run: {error}.")
+        return FAILED
+    if status == 0 and sys.stdout is not None:
+        try:
+            print(HELP, end="", flush=True)
+        except OSError:  # a pager that was left
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -249,6 +270,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
     if arguments and arguments[0] in FLAGS:
         wanted = read(arguments[0], arguments[1:])
+        if wanted.flag("help") and not wanted.flag("version"):
+            return _help(program, [wanted.command, "--help"])
         if wanted.is_parquet():
             try:
                 return _parquet(program, wanted)

@@ -330,7 +330,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _corpus(arguments: argparse.Namespace) -> Corpus:
     if arguments.inputs is not None:
-        from .inputs import inputs
+        from ._inputs import inputs
 
         paths = inputs(arguments.inputs)
         stored = float(sum(os.path.getsize(path) for path in paths))

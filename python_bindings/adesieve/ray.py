@@ -229,7 +229,7 @@ def screen(
     >>> adesieve.ray.screen("baseline", "hits.parquet", num_gpus=1, num_cpus=4)  # doctest: +SKIP
     """
     ray_data = need("ray.data", "ray")
-    from .inputs import inputs
+    from ._inputs import inputs
 
     own = ("batch_rows", "metadata", "device", "threads")
     _workers.split({name: value for name, value in options.items() if name not in own})  # refuses before any work

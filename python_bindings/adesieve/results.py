@@ -88,7 +88,11 @@ class Results(Sequence[Result]):
         """A text's row, or with a slice some texts' columns, which share these ones' memory."""
         if isinstance(i, slice):
             return self._slice(i)
-        i = operator.index(i)
+        try:
+            i = operator.index(i)
+        except TypeError:
+            column = f"; a column is an attribute, such as results.{i}" if isinstance(i, str) else ""
+            raise TypeError(f"a result is chosen by an int or a slice, not {type(i).__name__}{column}") from None
         if not -len(self) <= i < len(self):
             raise IndexError(f"there is no result {i}: there are {len(self)}")
         return Result(
@@ -124,7 +128,11 @@ class Results(Sequence[Result]):
         return (self[i] for i in range(len(self)))
 
     def __repr__(self) -> str:
-        return f"<Results of {len(self)} texts: {', '.join(self.labels)}>"
+        texts = f"{len(self)} text{'s' if len(self) != 1 else ''}"
+        if self.label is None:
+            return f"<Results of {texts}>"
+        counts = [f"{int((self.label == label).sum())} {label}" for label in self.labels]
+        return f"<Results of {texts}: {', '.join(counts)}>"
 
     def _columns(self) -> dict[str, Any]:
         """Those that are a value a text; label and calibrated may be None."""

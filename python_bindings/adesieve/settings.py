@@ -58,14 +58,21 @@ def string(name: str, value: object) -> bytes:
         raise TypeError(f"{name} is {type(value).__name__}, not str")
     if "\0" in value:
         raise ValueError(f"{name} is {value!r}; it cannot hold a NUL character")
-    return str.encode(value)
+    try:
+        return str.encode(value)
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} is {value!r}; it cannot hold a lone surrogate") from None
 
 
 def path(name: str, value: object) -> bytes:
     """The value as the library takes a path."""
     if not isinstance(value, (str, os.PathLike)):
         raise TypeError(f"{name} is {type(value).__name__}, not str or os.PathLike")
-    encoded = os.fsencode(str.__str__(value) if isinstance(value, str) else value)
+    try:
+        encoded = os.fsencode(str.__str__(value) if isinstance(value, str) else value)
+    except UnicodeEncodeError:
+        shown = os.fspath(value)
+        raise ValueError(f"{name} is {shown!r}; no file is named so: this system cannot encode it") from None
     if b"\0" in encoded:
         raise ValueError(f"{name} is {os.fsdecode(encoded)!r}; no file is named so: it holds a NUL character")
     return encoded
@@ -148,7 +155,7 @@ def model_options(settings: dict[str, Any]) -> _ffi.ModelOptions:
     )
 
 
-def session_options(settings: dict[str, Any], interrupt: _ffi.Interrupt) -> _ffi.SessionOptions:
+def session_options(settings: dict[str, Any], watch: _ffi.Watch) -> _ffi.SessionOptions:
     kind, index = device(settings["device"])
     return _ffi.SessionOptions(
         device=kind,
@@ -158,6 +165,6 @@ def session_options(settings: dict[str, Any], interrupt: _ffi.Interrupt) -> _ffi
         max_length=settings["max_length"],
         token_budget=settings["token_budget"],
         invalid_utf8=_INVALID_UTF8[settings["invalid_utf8"]],
-        progress=interrupt.callback,
+        progress=watch.callback,
         log=_ffi.log,
     )

@@ -162,7 +162,7 @@ def screen(
     >>> hits = adesieve.spark.screen(spark, "/shared/baseline", threshold=0.9)  # doctest: +SKIP
     >>> hits.write.parquet("/shared/hits")  # doctest: +SKIP
     """
-    from .inputs import inputs
+    from ._inputs import inputs
 
     if merge and record_rows:
         raise ValueError("merge=True gives merged rows; record_rows=True asks for those before the merge")

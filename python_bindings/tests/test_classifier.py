@@ -214,7 +214,7 @@ def test_progress(clf, sentences):
         def update(self, n):
             assert n > 0
             self.n += n
-            self.steps.append((self.n, clf._inside))
+            self.steps.append((self.n, clf._at_work()))
 
         def refresh(self):
             pass
@@ -320,6 +320,14 @@ def test_info(clf):
 def test_wrong_arguments(tiny, wrong, error):
     with pytest.raises(error):
         adesieve.Classifier(**{"model": tiny, **wrong})
+
+
+def test_names_without_utf8(tiny):
+    for wrong, named in (({"labels": ["a", "\ud800"]}, "a label"), ({"positive_label": "\ud800"}, "positive_label")):
+        with pytest.raises(ValueError, match=f"^{named} is '.ud800'; it cannot hold a lone surrogate"):
+            adesieve.Classifier(tiny, **wrong)
+    with pytest.raises(ValueError, match="^model is '.ud800'; no file is named so"):
+        adesieve.Classifier("\ud800")
 
 
 def test_errors(tmp_path):

@@ -105,7 +105,7 @@ def test_which(line, is_parquet):
 
 
 def test_all_else_is_the_c_commands(medline, tmp_path):
-    for arguments in (["--version"], ["screen", "--help"], ["frobnicate"], ["screen", "-q", "--all", medline[1]], []):
+    for arguments in (["--version"], ["export", "--help"], ["frobnicate"], ["screen", "-q", "--all", medline[1]], []):
         mine, its = python(*arguments), c_command(*arguments)
         assert (mine.returncode, mine.stdout, mine.stderr) == (its.returncode, its.stdout, its.stderr)
     assert python("screen", "-q", medline[0], broken(tmp_path / "b.xml")).returncode == 3
@@ -339,9 +339,9 @@ def test_interrupt_behind_the_new_name(medline, tmp_path, pq, monkeypatch, capfd
 
 
 def test_help_beside_the_format():
-    for line in (["-f", "parquet", "--help"], ["-o", "x.parquet", "-h"]):
+    for line in (["--help"], ["-f", "parquet", "--help"], ["-o", "x.parquet", "-h"]):
         done = python("screen", *line)
-        assert (done.returncode, done.stdout, done.stderr) == (0, c_command("screen", "--help").stdout, "")
+        assert (done.returncode, done.stdout, done.stderr) == (0, c_command("screen", "--help").stdout + command.HELP, "")
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])

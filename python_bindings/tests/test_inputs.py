@@ -9,7 +9,7 @@ import os
 import pytest
 
 from adesieve import Error, Status
-from adesieve.inputs import inputs
+from adesieve import inputs
 
 FILE = "<PubmedArticleSet/>"
 

@@ -15,8 +15,9 @@ import pytest
 def run(root, code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     values = {k: v for k, v in os.environ.items() if not k.startswith("ADESIEVE_")}
     values["PYTHONPATH"] = str(root / "python_bindings")
+    command = [sys.executable, "-c", code]  # Python would import from the working folder first
     return subprocess.run(
-        [sys.executable, "-c", code], env={**values, **environment}, capture_output=True, text=True, timeout=120
+        command, env={**values, **environment}, cwd=root / "tests", capture_output=True, text=True, timeout=120
     )
 
 

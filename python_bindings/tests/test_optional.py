@@ -48,6 +48,11 @@ def test_a_bar_of_ones_own():
     assert (made[0].n, made[0].total, made[0].closed, made[0].settings["unit"]) == (7, 12, True, "text")
 
 
+def test_what_is_no_bar():
+    with pytest.raises(TypeError, match="progress is 'yes'; it can be True, False"):
+        _progress.bar("yes", 1, "text", "")
+
+
 def test_no_bar_needs_nothing(monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     bar = _progress.bar(False, None, "text", "")

@@ -125,14 +125,35 @@ def test_a_thread_waits_until_the_other_is_out(clf, sentences):
 
 def test_within_a_call(clf, sentences):
     """What is at work can be neither called nor closed; and is fine afterwards."""
-    for use, error in ((lambda: clf("x"), adesieve.Busy), (clf.close, ValueError)):
+    calls = [lambda: clf("x"), lambda: clf.info, lambda: clf.tokenize("x"), lambda: clf.calibrate([], [])]
+    calls += [lambda length=length: clf("x", max_length=length) for length in (8, 9, 10)]
+    for use, error in (*((call, adesieve.Busy) for call in calls), (clf.close, ValueError)):
 
         class Meddler(Bar):
-            at_work = staticmethod(lambda use=use: use() if clf._inside else None)
+            at_work = staticmethod(lambda use=use: use() if clf._at_work() else None)
 
-        with pytest.raises(error, match="at work|another thread or"):
+        with pytest.raises(error, match="at work on this very thread"):
             clf.logits(sentences[:1000], progress=Meddler)
         assert clf.logits(TEXTS).shape == (5, 2)
+
+
+def test_within_a_call_of_another_length(clf, sentences):
+    """A call for other lengths would close the session that is at work, to keep no more than two."""
+    texts = sentences * 8
+    expected = clf(texts, max_length=8)
+    refused = []
+
+    class Meddler(Bar):
+        @staticmethod
+        def at_work():
+            for length in (9, 10, 11):
+                try:
+                    clf(["x"], max_length=length)
+                except adesieve.Busy as error:
+                    refused.append(str(error))
+
+    assert clf(texts, max_length=8, progress=Meddler) == expected
+    assert refused and "use another one" in refused[0]
 
 
 def test_close_waits_for_other_threads(tiny, sentences):
@@ -185,6 +206,21 @@ def test_fork(clf):
     assert os.waitpid(child, 0)[1] == 0
     assert np.array_equal(np.frombuffer(said, dtype=np.float32).reshape(expected.shape), expected)
     assert np.array_equal(clf.logits(TEXTS), expected)
+
+
+@needs_fork
+def test_fork_while_the_library_is_loaded():
+    """By another thread, which has the lock for it."""
+    from adesieve import _ffi
+
+    _ffi._lock.acquire()
+    try:
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if _ffi._lock.acquire(timeout=10) else 1)
+    finally:
+        _ffi._lock.release()
+    assert os.waitpid(child, 0)[1] == 0
 
 
 @needs_fork
@@ -281,6 +317,32 @@ def test_a_handler_that_calls(clf):
         signal.signal(signal.SIGUSR1, before)
     if seen[0] is adesieve.Busy:  # else it came between two calls of the library
         assert "at work" in seen[1]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="Python 3.9 can stop between the end of a with and its lock")
+def test_no_signal_leaves_the_lock_taken(clf):
+    """Wherever a handler raises, also between two steps of Python; and while its traceback is kept, as notebooks do."""
+
+    class TimeIsUp(Exception):
+        pass
+
+    def handler(number, frame):
+        raise TimeIsUp
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        for i in range(400):
+            kept = None
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.0005 + i * 1e-6)
+                while True:
+                    clf.positive_label  # noqa: B018
+            except TimeIsUp as error:
+                kept = error
+            assert not clf._at_work(), kept
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 # What a child does until Ctrl-C: it says "ready" before each round and, after each, how long the object then took.

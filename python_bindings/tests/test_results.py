@@ -76,6 +76,16 @@ def test_rows(clf):
     assert "4 texts" in repr(results)
 
 
+def test_repr_and_wrong_keys(clf):
+    results = clf.classify(["Rash.", "No rash.", "Rash."])
+    counts = [int((results.label == label).sum()) for label in clf.labels]
+    assert repr(results) == f"<Results of 3 texts: {counts[0]} not ADE, {counts[1]} ADE>"
+    with pytest.raises(TypeError, match="not str; a column is an attribute, such as results.label"):
+        results["label"]
+    with pytest.raises(TypeError, match="by an int or a slice, not float"):
+        results[0.5]
+
+
 @pytest.mark.parametrize("some", [slice(1, 3), slice(None, None, -1), slice(0, 0), slice(-1, 9), slice(None, None, 2)])
 def test_slices(clf, some):
     part = clf.classify(TEXTS)[some]

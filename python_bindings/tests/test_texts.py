@@ -160,12 +160,29 @@ def test_arrow_refused():
             _texts.read(texts)
 
 
+def test_a_dictionary_is_read_once(monkeypatch):
+    """However many chunks share it; and small chunks go to the library together."""
+    pa = pytest.importorskip("pyarrow")
+    seen = []
+    views = _texts._arrow_views
+    monkeypatch.setattr(_texts, "_arrow_views", lambda array, first: seen.append(len(array)) or views(array, first))
+    texts = [f"text {i % 700}" for i in range(3000)]
+    column = pa.chunked_array([texts[i : i + 10] for i in range(0, 3000, 10)]).dictionary_encode()
+    assert column.num_chunks == 300 and given(column) == given(column, 7) == texts
+    assert seen[0] == 700 and len(list(_texts.read(column).blocks())) == 1 and len(seen) == 3
+    apart = pa.chunked_array([pa.array(part).dictionary_encode() for part in (TEXTS, TEXTS[::-1], TEXTS)])
+    assert given(apart) == given(apart, 4) == [*TEXTS, *TEXTS[::-1], *TEXTS]
+
+
 def damaged(pa, kind):
     """Arrays that a damaged file could give: their offsets point outside their buffer."""
     sizes = np.int64 if kind == pa.large_string() else np.int32
     for offsets, named in (([0, 99, 3], 0), ([0, -1, 2], 0), ([1, 3, 2], 1)):  # pyarrow looks at the first and last
         buffers = [None, pa.py_buffer(np.array(offsets, dtype=sizes)), pa.py_buffer(b"abc")]
         yield named, pa.Array.from_buffers(kind, 2, buffers)
+    offsets = np.array([0, 1, np.iinfo(sizes).min, 3], dtype=sizes)  # whose difference overflows to a large number
+    array = pa.Array.from_buffers(kind, 3, [None, pa.py_buffer(offsets), pa.py_buffer(b"abc")])
+    yield 0, array.slice(1, 1)
 
 
 def test_damaged_arrow():
@@ -225,6 +242,21 @@ def test_python_is_encoded_once():
     assert size < peak(texts) < 1.6 * size  # with 40 bytes of addresses a text
     assert peak(texts, 1000) < 0.12 * size
     assert peak((text for text in texts), 1000) < 0.12 * size
+
+
+def test_long_texts_are_not_all_encoded_at_once(tiny, monkeypatch):
+    """Blocks of half a megabyte, of which one is in memory at a time."""
+    monkeypatch.setattr(_texts, "BLOCK_BYTES", 1 << 19)
+    texts = ["Rash " * 1000] * 1000
+    with adesieve.Classifier(tiny, "cpu", "f32", max_length=8) as clf:
+        for use in (clf.logits, clf.classify, clf):
+            tracemalloc.start()
+            try:
+                use(texts)
+                peak = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+            assert 5e5 < peak < 1.5e6
 
 
 # ---- polars -----------------------------------------------------------------------------------------------------
@@ -343,6 +375,13 @@ def test_every_method_says_the_same(clf, tmp_path):
     with pytest.raises(TypeError, match="texts is int"):
         clf(5)
     assert not list(tmp_path.iterdir())
+
+
+def test_an_array_whose_numbers_are_no_characters(clf):
+    numbers = np.full(200, ord("a"), dtype=np.uint32)
+    numbers[150] = 0x110000
+    with pytest.raises(ValueError, match="^text 150 is no str: it holds a number that is no character's"):
+        clf.logits(numbers.view("U1"))
 
 
 def test_surrogates(clf, tiny, monkeypatch):
