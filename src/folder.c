@@ -41,7 +41,8 @@ void ade__used_files_clear(ade_used_files *used) {
 ade_status ade__folder_check(const char *folder) {
     struct stat info;
     if (stat(folder, &info) != 0)
-        return ade__fail(ADE_IO, "%s: the model folder cannot be opened (%s); give the folder that holds config.json",
+        return ade__fail(ADE_IO, "%s: the model folder cannot be opened (%s); give the folder that holds config.json "
+                         "(a model's name on a hub is none: nothing is downloaded)",
                          folder, strerror(errno));
     if (!S_ISDIR(info.st_mode))
         return ade__fail(ADE_IO, "%s is not a folder; give the folder that holds config.json, not a file in it",

@@ -615,7 +615,7 @@ static ade_status check_utf8(const encoder *e, ade_invalid_utf8 policy, int32_t 
                 if (policy != ADE_INVALID_UTF8_REPLACE)
                     return ade__fail(ADE_BAD_INPUT,
                                      "the text is not valid UTF-8 at byte %zu (value 0x%02x); convert it to UTF-8, or "
-                                     "have invalid bytes replaced",
+                                     "have invalid bytes replaced (invalid_utf8)",
                                      at, e->text[at]);
                 if (*replaced < INT32_MAX) ++*replaced;
             }

@@ -168,7 +168,7 @@ static ade_status take_character(ade_words *w, open_word *word) {
         if (w->options.invalid != ADE_INVALID_UTF8_REPLACE)
             return ade__fail(ADE_BAD_INPUT,
                              "the text is not valid UTF-8 at byte %zu (value 0x%02x); convert it to UTF-8, or have "
-                             "invalid bytes replaced",
+                             "invalid bytes replaced (invalid_utf8)",
                              at, w->text[at]);
         if (w->replaced < INT32_MAX) w->replaced++;
         c = 0xfffd;

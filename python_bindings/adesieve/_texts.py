@@ -296,6 +296,8 @@ def _refuse(texts: object) -> None:
         raise TypeError(f"texts is {_kind(texts)}, not str; decode it first")
     if type(texts).__name__ in ("DataFrame", "LazyFrame", "Table", "RecordBatch", "DataFrameGroupBy"):
         raise TypeError(f'texts is a {_kind(texts)}; give one of its columns, such as texts["text"]')
+    if isinstance(texts, (set, frozenset)):
+        raise TypeError(f"texts is a {_kind(texts)}, whose order is arbitrary; sorted(texts) has one")
 
 
 def _from_pandas(pandas: Any, texts: Any) -> Source | None:

@@ -82,14 +82,16 @@ def device(value: object) -> tuple[int, int]:
     """The device and its number; ``"cuda:1"`` is (CUDA, 1)."""
     kind, colon, number = value.partition(":") if isinstance(value, str) else ("", "", "")
     if kind not in _DEVICES or (colon and (kind != "cuda" or not (number.isascii() and number.isdecimal()))):
-        raise ValueError(f"device is {value!r}; it can be 'auto', 'cpu', 'cuda', 'cuda:N' or 'none'")
+        raise ValueError(f"device is {value!r}; it can be 'auto', 'cpu', 'cuda', 'cuda:N' (such as 'cuda:0') or 'none'")
     return _DEVICES[kind], count("device", int(number[:12] or 0))
 
 
 def absolute(name: str, value: object) -> str | None:
-    """A path that means the same in a process that works in another folder; None and "" stay."""
-    if value is None or value == "":
+    """A path that means the same in a process that works in another folder; None stays, and "" as a calibration."""
+    if value is None or (value == "" and name == "calibration"):
         return value
+    if value == "":
+        raise ValueError(f"{name} is ''; name one, or leave it out")
     return os.path.abspath(os.fsdecode(path(name, value)))
 
 

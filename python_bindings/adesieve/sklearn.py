@@ -225,7 +225,8 @@ class SentenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc, 
     def _model(self) -> _Model:
         settings = {name: getattr(self, name) for name in _SETTINGS}
         place = os.environ.get("ADESIEVE_MODEL") if self.model is None else os.path.abspath(os.fspath(self.model))
-        key = repr((place, settings))
+        calibration = os.path.abspath(os.fspath(self.calibration)) if self.calibration else self.calibration
+        key = repr((place, calibration, settings))  # the working folder may change
         held = _held.get(self)
         if held is None or held[0] != key:  # set_params may have changed them
             model = _shared.get(key)
