@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ._ffi import library_path, library_version
 from ._version import __version__
 from .calibration import Calibration, OperatingPoint
-from .classifier import Classifier, Tokens
+from .classifier import Classifier
 from .errors import (
     BadInput,
     BadModel,
@@ -35,6 +35,7 @@ from ._inputs import inputs
 from .results import Result, Results
 from .rows import Hit, InputFile, Record, Stats
 from .screening import Screening
+from .tokens import Tokens
 
 if TYPE_CHECKING:
     from . import convert as convert, merge as merge, plan as plan, ray as ray, sklearn as sklearn, spark as spark

@@ -306,6 +306,11 @@ def schema(metadata: bool = False, documents: bool = False, record_rows: bool = 
     -------
     pyarrow.Schema
 
+    Raises
+    ------
+    ImportError
+        pyarrow is not installed.
+
     Examples
     --------
     >>> import adesieve.screening

@@ -106,6 +106,31 @@ class Engine:
         _ffi.check(self._library.ade_session_open(self.model, options, session))
         return session
 
+    def info(self) -> dict[str, Any]:
+        """What the model is and how it runs: the members of ``ade_model_info`` and ``ade_session_info``, by name."""
+        model, session = _ffi.ModelInfo(), _ffi.SessionInfo()
+        _ffi.check(self._library.ade_model_get_info(self.model, model))
+        _ffi.check(self._library.ade_session_get_info(self.session, session))
+        values: dict[str, Any] = {}
+        for structure in (model, session):
+            for name, *_ in structure._fields_:
+                value = getattr(structure, name)
+                values[name] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        for name in ("struct_size", "reserved"):
+            del values[name]
+        for name, kind in (
+            ("problem", _ffi.Problem),
+            ("kind", _ffi.ModelKind),
+            ("device", _ffi.Device),
+            ("precision", _ffi.Precision),
+        ):
+            values[name] = kind(values[name]).name.lower()
+        for name in ("lowercase", "strip_accents", "calibrated"):
+            values[name] = bool(values[name])
+        values["positive_label"] = self.labels[self.positive]
+        values["labels"] = list(self.labels)
+        return values
+
     def of_length(self, max_length: int, only_tokens: bool = False) -> Any:
         """A session that cuts texts there. The last few are kept: opening one takes time, keeping one takes memory.
 

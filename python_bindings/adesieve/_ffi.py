@@ -601,7 +601,8 @@ def _unfit(library: Any) -> str:
         # Those that begin with their size may have grown in a later version; of the others both must be equal.
         if size < own or (size > own and struct._fields_[0][0] != "struct_size"):
             return (
-                f"its {name} has {size} bytes, this package's {own}: it is of another build than this package; rebuild it"
+                f"its {name} has {size} bytes, this package's {own}: it is of another build than this package; "
+                f"rebuild it"
             )
     return ""
 
@@ -639,19 +640,47 @@ def load() -> Any:
 
 
 def library_version() -> str:
-    """The version of the library that is in use, such as ``"0.1.0"``."""
+    """The version of the library that is in use, such as ``"0.1.0"``.
+
+    Raises
+    ------
+    Unsupported
+        Where no library is found that fits this package; the message says where it was looked for.
+
+    Examples
+    --------
+    >>> import adesieve
+    >>> len(adesieve.library_version().split("."))
+    3
+    """
     return str(load().ade_version().decode())
 
 
 def library_path() -> str:
-    """The file from which the library was loaded (a bare name if the system's loader found it)."""
+    """The file from which the library was loaded (a bare name if the system's loader found it).
+
+    Raises
+    ------
+    Unsupported
+        As `library_version`.
+
+    Examples
+    --------
+    >>> import adesieve
+    >>> "adesieve" in adesieve.library_path()
+    True
+    """
     load()
     return _path
 
 
 # ---- Callbacks --------------------------------------------------------------------------------------------------
 
-_LEVELS: dict[int, int] = {LogLevel.DEBUG: logging.DEBUG, LogLevel.INFO: logging.INFO, LogLevel.WARNING: logging.WARNING}
+_LEVELS: dict[int, int] = {
+    LogLevel.DEBUG: logging.DEBUG,
+    LogLevel.INFO: logging.INFO,
+    LogLevel.WARNING: logging.WARNING,
+}
 
 
 logger = logging.getLogger("adesieve")

@@ -9,6 +9,9 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
+
+from .calibration import Calibration
 
 #: (text, score, label, note); a text of None is a row that has none, a score of None one without.
 Row = tuple[object, object, object, object]
@@ -131,3 +134,25 @@ def facts(title: str, pairs: Iterable[tuple[str, object]]) -> str:
         shown = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else escape(value)
         lines.append(f'<tr><td style="{_CELL};{_QUIET}">{escape(name)}</td><td style="{_CELL}">{shown}</td></tr>')
     return f"<div><b>{escape(title)}</b></div>{_TABLE}<tbody>{''.join(lines)}</tbody></table>"
+
+
+def classifier(info: dict[str, Any], calibration: Calibration | None) -> str:
+    """What a `Classifier` is, from its ``info`` and ``calibration``."""
+    fitted = "none"
+    if calibration is not None:
+        on = f", {calibration.data}" if calibration.data else ""
+        fitted = f"{calibration.method}, fitted on {calibration.n:,} texts{on}"
+    return facts(
+        f"Classifier {info['name']}",
+        [
+            ("model", info["folder"]),
+            ("architecture", info["architecture"]),
+            ("parameters", info["n_parameters"]),
+            ("labels", ", ".join(info["labels"])),
+            ("positive label", info["positive_label"]),
+            ("device", f"{info['device']}: {info['device_name']}" if info["device_name"] else info["device"]),
+            ("precision", info["precision"]),
+            ("max_length", info["max_length"]),
+            ("calibration", fitted),
+        ],
+    )

@@ -290,6 +290,12 @@ def _from_numpy(texts: npt.NDArray[Any]) -> Source:
 # ---- Data frames ------------------------------------------------------------------------------------------------
 
 
+def index_of(texts: object) -> Any:
+    """A pandas Series' index."""
+    pandas = sys.modules.get("pandas")
+    return texts.index if pandas is not None and isinstance(texts, pandas.Series) else None
+
+
 def _refuse(texts: object) -> None:
     """Iterables that are no texts, but whose items would pass for some: names of columns, numbers of bytes."""
     if isinstance(texts, (bytes, bytearray, memoryview)):

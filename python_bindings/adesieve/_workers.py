@@ -134,7 +134,7 @@ def occurrences(rows: Any) -> Integers:
 
 
 def repeated(parts: Iterable[Integers]) -> Integers:
-    """(n,): the PMIDs that occur more than once, in one file or several, ascending, from the `occurrences` of all rows."""
+    """(n,): the PMIDs that occur more than once, in one file or several, ascending, from all rows' `occurrences`."""
     found = np.concatenate([np.empty(0, np.int64), *parts])
     found.sort()
     more: Integers = np.unique(found[1:][found[1:] == found[:-1]])

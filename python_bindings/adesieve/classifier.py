@@ -5,11 +5,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -24,33 +22,10 @@ from .errors import BadInput, Busy, Error
 from .results import HEAD, Results
 from .screening import Screening, start
 from .settings import PathLike
+from .tokens import Tokens, tokens_of
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """One text's tokens, just as the model gets them.
-
-    Attributes
-    ----------
-    ids : list of int
-    tokens : list of str
-        Their texts, such as ``##ing``.
-    offsets : list of (int, int)
-        Each token's slice of the text, in code points; ``(0, 0)`` for the special tokens that frame it.
-    unknown : int
-        How many are ``[UNK]``.
-    truncated : bool
-        Whether the text was longer than ``max_length`` and its end was left out.
-    """
-
-    ids: list[int]
-    tokens: list[str]
-    offsets: list[tuple[int, int]]
-    unknown: int
-    truncated: bool
 
 
 _AT_WORK = "this Classifier is at work on this very thread"
@@ -203,6 +178,14 @@ class Classifier:
         ------
         ValueError
             From within a call of its own, such as in a progress bar.
+
+        Examples
+        --------
+        >>> baseline = adesieve.Classifier("models/tfidf-logreg")
+        >>> baseline.close()
+        >>> baseline.predict("Rash after amoxicillin.")
+        Traceback (most recent call last):
+        ValueError: this Classifier is closed
         """
         if self._at_work():
             raise ValueError(f"{_AT_WORK}; close it when that call is over")
@@ -239,35 +222,29 @@ class Classifier:
     def _repr_html_(self) -> str:
         if self._closed:
             return _html.facts("Classifier, closed", [(n, v) for n, v in self._settings.items() if v])
-        info, calibration = self.info, self.calibration
-        fitted = "none"
-        if calibration is not None:
-            fitted = f"{calibration.method}, of {calibration.n:,} texts {calibration.data}".rstrip()
-        return _html.facts(
-            f"Classifier {info['name']}",
-            [
-                ("model", info["folder"]),
-                ("architecture", info["architecture"]),
-                ("parameters", info["n_parameters"]),
-                ("labels", ", ".join(self.labels)),
-                ("positive label", self.positive_label),
-                ("device", f"{info['device']}: {info['device_name']}" if info["device_name"] else info["device"]),
-                ("precision", info["precision"]),
-                ("max_length", info["max_length"]),
-                ("calibration", fitted),
-            ],
-        )
+        return _html.classifier(self.info, self.calibration)
 
     # ---- What it is ---------------------------------------------------------------------------------------------
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The classes' names, in the order of `predict_proba`'s columns."""
+        """The classes' names, in the order of `predict_proba`'s columns; they stay known when it is closed.
+
+        Examples
+        --------
+        >>> clf.labels
+        ('not ADE', 'ADE')
+        """
         return self._labels
 
     @property
     def positive_label(self) -> str:
         """The label whose probability is the score by which `screen` decides.
+
+        Raises
+        ------
+        ValueError
+            The Classifier is closed.
 
         Examples
         --------
@@ -280,27 +257,21 @@ class Classifier:
 
     @property
     def info(self) -> dict[str, Any]:
-        """What the model is and how it runs: the members of ``ade_model_info`` and ``ade_session_info``."""
-        library = _ffi.load()
+        """What the model is and how it runs: the members of ``ade_model_info`` and ``ade_session_info``, by name.
+
+        Raises
+        ------
+        ValueError
+            The Classifier is closed.
+
+        Examples
+        --------
+        >>> info = clf.info
+        >>> info["architecture"], info["n_layers"], info["max_length"], info["device"]
+        ('BertForSequenceClassification', 5, 512, 'cpu')
+        """
         with self._turn():
-            engine = self._ready()
-            model, session = _ffi.ModelInfo(), _ffi.SessionInfo()
-            _ffi.check(library.ade_model_get_info(engine.model, model))
-            _ffi.check(library.ade_session_get_info(engine.session, session))
-            values: dict[str, Any] = {}
-            for structure in (model, session):
-                for name, *_ in structure._fields_:
-                    value = getattr(structure, name)
-                    values[name] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-        for name in ("struct_size", "reserved"):
-            del values[name]
-        values["problem"] = _ffi.Problem(values["problem"]).name.lower()
-        values["kind"] = _ffi.ModelKind(values["kind"]).name.lower()
-        values["device"] = _ffi.Device(values["device"]).name.lower()
-        values["precision"] = _ffi.Precision(values["precision"]).name.lower()
-        values["positive_label"] = self._labels[values["positive_label"]]
-        values["labels"] = list(self._labels)
-        return values
+            return self._ready().info()
 
     # ---- Classifying --------------------------------------------------------------------------------------------
 
@@ -320,14 +291,18 @@ class Classifier:
         shown = progress is not None and progress is not False
         try:
             for block in source.blocks(texts):
-                end = block.first + len(block)
+                first, end = block.first, block.first + len(block)
+
+                def move(done: int, first: int = first) -> None:
+                    bar.move(first + done)
+
                 with self._turn():
                     engine = self._ready()
                     if into is not None:
-                        outputs = into.part(block.first, end)
+                        outputs = into.part(first, end)
                     else:
                         outputs = Outputs.empty(len(block), len(engine.labels), wanted)
-                    engine.classify(block, outputs, max_length, _mover(bar, block.first) if shown else None)
+                    engine.classify(block, outputs, max_length, move if shown else None)
                 bar.move(end)
                 yield block, outputs
                 del block, outputs
@@ -368,6 +343,8 @@ class Classifier:
             A text has no UTF-8 form; it is named, too.
         ValueError
             The Classifier is closed.
+        OutOfMemory, DeviceFailed, Busy
+            Memory does not suffice; the GPU fails; this thread is inside a call of the same Classifier already.
 
         Examples
         --------
@@ -460,7 +437,7 @@ class Classifier:
             labels=labels,
             positive_label=labels[positive],
             _head=tuple(first_texts),
-            _index=_index_of(texts),
+            _index=_texts.index_of(texts),
         )
 
     # ---- As a transformers pipeline -----------------------------------------------------------------------------
@@ -647,6 +624,11 @@ class Classifier:
     def calibration(self) -> Calibration | None:
         """How scores are turned into probabilities, or None where the model has no calibration.
 
+        Raises
+        ------
+        ValueError
+            The Classifier is closed.
+
         Examples
         --------
         >>> clf.calibration is None
@@ -656,20 +638,35 @@ class Classifier:
             return calibration_of(self._ready().model)
 
     def calibrated(self, texts: Texts, prevalence: float | None = None, *, progress: Progress = False) -> Doubles:
-        """The calibrated probability of the positive label, (texts).
+        """The calibrated probability of the positive label.
 
         Parameters
         ----------
         texts : str or iterable of str
+            As for `predict_proba`.
         prevalence : float, optional
-            The share of positive texts to expect. By default that of the calibration's texts.
+            The share of positive texts to expect, above 0 and below 1. By default that of the calibration's texts.
+
+        Returns
+        -------
+        numpy.ndarray, float64, (texts)
 
         Raises
         ------
         Unsupported
             Where the model has no calibration.
-        TypeError, BadInput, ValueError
+        ValueError
+            Where ``prevalence`` is no such share; and as `predict_proba`.
+        TypeError, BadInput
             As `predict_proba`.
+
+        Examples
+        --------
+        >>> with adesieve.Classifier("models/tfidf-logreg") as baseline:
+        ...     usual = baseline.calibrated(["Rash after amoxicillin.", "No rash."])
+        ...     rare = baseline.calibrated(["Rash after amoxicillin.", "No rash."], prevalence=0.02)
+        >>> usual.shape, bool((rare < usual).all())
+        ((2,), True)
         """
         share = _prevalence(prevalence)
         self._calibrated(np.empty((0, len(self._labels)), dtype=np.float32), share)  # before the work: can it be done?
@@ -705,7 +702,30 @@ class Classifier:
         threshold : float
             this one.
         prevalence : float, optional
-            The share of positive texts to expect. By default that of the calibration's texts.
+            The share of positive texts to expect, above 0 and below 1. By default that of the calibration's texts.
+
+        Returns
+        -------
+        OperatingPoint
+            Shares are from 0 to 1, with their 95 % intervals.
+
+        Raises
+        ------
+        Unsupported
+            Where the model has no calibration, or no threshold reaches the target; the message says what the best is.
+        InvalidArgument
+            For a share that is not above 0 and at most 1.
+        TypeError
+            For no target or several, or one that is no number.
+        ValueError
+            For a prevalence that cannot be; where the Classifier is closed.
+
+        Examples
+        --------
+        >>> with adesieve.Classifier("models/tfidf-logreg") as baseline:
+        ...     point = baseline.operating_point(recall=0.95)
+        >>> round(point.threshold, 3), round(point.recall, 3), round(point.precision, 3), round(point.review, 3)
+        (0.112, 0.951, 0.344, 0.469)
         """
         targets = {"RECALL": recall, "PRECISION": precision, "REVIEW": review, "SCORE": threshold}
         wanted = {name: value for name, value in targets.items() if value is not None}
@@ -735,6 +755,8 @@ class Classifier:
         Parameters
         ----------
         texts : iterable of str
+            As for `predict_proba`; at least ten with the positive label and ten with another one. Some hundreds are
+            good.
         labels : iterable of str or int
             Each text's label, by name or number.
         method : {"auto", "temperature", "platt", "isotonic"}
@@ -747,6 +769,34 @@ class Classifier:
             Where to write. By default ``calibration.json`` in the model's folder.
         progress : bool or class
             As for `predict_proba`.
+
+        Returns
+        -------
+        Calibration
+            What was written.
+
+        Raises
+        ------
+        InvalidArgument
+            For too few texts of either kind, a number that is no label's, or a number of folds that cannot be.
+        InputOutput
+            Where the file cannot be written.
+        ValueError
+            For a name that is no label's, naming its index; for as many labels as there are not texts; and as
+            `predict_proba`.
+        TypeError, BadInput
+            As `predict_proba`; TypeError also for labels that are neither str nor int.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> texts, labels = ["Rash after amoxicillin.", "No rash."] * 10, ["ADE", "not ADE"] * 10
+        >>> with tempfile.TemporaryDirectory() as folder, adesieve.Classifier("models/tfidf-logreg") as baseline:
+        ...     made = baseline.calibrate(texts, labels, method="platt", path=folder + "/calibration.json")
+        ...     made == baseline.calibration
+        True
+        >>> made.n, made.prevalence
+        (20, 0.5)
         """
         if isinstance(labels, str):
             raise TypeError("labels is one str; a label for each text is needed")
@@ -794,6 +844,11 @@ class Classifier:
         """The ids that the model gets, with their texts and offsets: `Tokens` for a str, else a list of them.
         ``texts`` are as for `predict_proba`.
 
+        Raises
+        ------
+        TypeError, BadInput, ValueError
+            As `predict_proba`.
+
         Examples
         --------
         >>> tokens = clf.tokenize("Rash.")
@@ -809,7 +864,7 @@ class Classifier:
                 with self._turn():
                     engine = self._ready()
                     try:
-                        found.append(_tokens_of(engine, block.data(i)))
+                        found.append(tokens_of(engine, block.data(i)))
                     except Error as error:
                         named = str(error) if source.alone else f"text {block.first + i}: {error}"
                         raise type(error)(named, error.status) from None
@@ -921,30 +976,6 @@ class Classifier:
             )
 
 
-def _tokens_of(engine: Engine, data: bytes) -> Tokens:
-    tokens, texts, info = engine.tokens(data, engine.session)
-    # points[b]: code points that begin before byte b.
-    begins = (np.frombuffer(data, dtype=np.uint8) & 0xC0) != 0x80
-    points = np.concatenate(([0], np.cumsum(begins)))
-    return Tokens(
-        ids=tokens["id"].tolist(),
-        tokens=texts,
-        offsets=list(zip(points[tokens["start"]].tolist(), points[tokens["end"]].tolist())),
-        unknown=info.unknown,
-        truncated=bool(info.truncated),
-    )
-
-
-def _mover(bar: _progress.Bar, first: int) -> Callable[[int], None]:
-    return lambda done: bar.move(first + done)
-
-
 def _prevalence(prevalence: float | None) -> float:
     """As the library takes it."""
     return prevalence_of(None if prevalence is None else settings.number("prevalence", prevalence))
-
-
-def _index_of(texts: object) -> Any:
-    """A pandas Series' index."""
-    pandas = sys.modules.get("pandas")
-    return texts.index if pandas is not None and isinstance(texts, pandas.Series) else None

@@ -3,7 +3,8 @@
 
 ``pytorch_model.bin``, its shards and training checkpoints are pickles, and unpickling can run whatever code their
 author put in. adesieve therefore reads safetensors alone. This module turns the one into the other, once, with
-PyTorch's restricted reader (``weights_only``), which builds tensors and refuses everything else. Values keep their bits.
+PyTorch's restricted reader (``weights_only``), which builds tensors and refuses everything else. Values keep their
+bits.
 
 It needs PyTorch and safetensors (``pip install 'adesieve[convert]'``); what it writes needs neither.
 """
@@ -323,7 +324,7 @@ def _load(torch: Any, path: Path) -> Any:
     except UnicodeEncodeError as error:
         why = "has a name that is no UTF-8, which PyTorch cannot open; rename it"
         raise errors.InputOutput(f"{path}: {why}") from error
-    except Exception as error:  # garbage can fail anywhere in a reader of pickles: KeyError, EOFError, struct.error, ...
+    except Exception as error:  # garbage can fail anywhere in a reader of pickles: KeyError, EOFError, struct.error, ..
         if "TorchScript" in str(error):
             raise errors.Unsupported(
                 f"{path}: is a TorchScript archive, which holds a program; save the weights alone where it was made: "

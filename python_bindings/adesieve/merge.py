@@ -101,6 +101,17 @@ def merge(tables: pa.Table | Iterable[pa.Table], *, keep_order: bool = False) ->
         tables' columns differ.
     TypeError
         Something is not a pyarrow.Table.
+    ImportError
+        pyarrow is not installed.
+
+    Examples
+    --------
+    A record that comes again with the same text gives its rows once:
+
+    >>> from adesieve.merge import merge
+    >>> table = clf.screen("tests/data/medline/pubmed1.xml", all=True, record_rows=True).to_arrow()
+    >>> merge([table, table]).equals(clf.screen("tests/data/medline/pubmed1.xml", all=True).to_arrow())
+    True
     """
     pa = need("pyarrow", "arrow")
     table = _one_table(tables, pa)

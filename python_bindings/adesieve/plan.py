@@ -50,7 +50,14 @@ class Corpus:
     tokens: float
 
     def scaled(self, files: float, name: str) -> Corpus:
-        """The same for another number of such ``files``, under another ``name``."""
+        """The same for another number of such ``files``, under another ``name``.
+
+        Examples
+        --------
+        >>> from adesieve.plan import MEDLINE
+        >>> round(MEDLINE.scaled(100, "a hundred files").records / 1e6, 1)
+        3.1
+        """
         part = files / self.files
         numbers = {
             key: getattr(self, key) * part
@@ -193,6 +200,18 @@ def measure(paths: Sequence[str], seconds: float = 20.0, **settings: Any) -> Mea
     Returns
     -------
     Measured
+
+    Raises
+    ------
+    Error
+        Where the sample cannot be read or has nothing to classify, or the model cannot be opened.
+
+    Examples
+    --------
+    >>> from adesieve.plan import measure
+    >>> rate = measure(["tests/data/medline/pubmed1.xml"], seconds=0.1, model="tests/data/tiny_bert_cls", device="cpu")
+    >>> rate.source, rate.tokens_per_second > 0
+    ('measured on pubmed1.xml', True)
     """
     load = os.getloadavg()[0]
     read = _read_rate(paths, int(settings.get("threads", 0)))
@@ -242,7 +261,24 @@ def plan(corpus: Corpus, rate: Measured, workers: int, price_per_hour: float | N
         ``hours`` from start to end, ``worker_hours`` in all, ``seconds_per_file``, ``cost`` and
         ``cost_per_million_abstracts`` (None without a price), ``worker_hours_per_million_abstracts``, ``gb_input``,
         ``gb_rows_all`` and ``gb_rows_hits`` (None where not measured), ``bound_by``.
+
+    Raises
+    ------
+    ValueError
+        Where there is no worker, or its rate is not above 0.
+
+    Examples
+    --------
+    >>> from adesieve.plan import MEDLINE, Measured, plan
+    >>> made = plan(MEDLINE, Measured("a guess", tokens_per_second=1e6), workers=10, price_per_hour=4.0)
+    >>> round(made["hours"], 2), round(made["cost"], 2), made["bound_by"]
+    (0.37, 14.96, 'classifying')
     """
+    if workers < 1 or not rate.tokens_per_second > 0:
+        raise ValueError(
+            f"{workers} workers of {rate.tokens_per_second:g} tokens a second; one worker or more, and a rate above 0, "
+            f"are needed"
+        )
     seconds, bound = corpus.tokens / rate.tokens_per_second, "classifying"
     if rate.read_mb_per_second and corpus.bytes_xml / 1e6 / rate.read_mb_per_second > seconds:
         seconds, bound = corpus.bytes_xml / 1e6 / rate.read_mb_per_second, "reading"
@@ -343,7 +379,28 @@ def _corpus(arguments: argparse.Namespace) -> Corpus:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command, with the arguments ``argv`` (by default the process's own); returns its exit status."""
+    """The command, ``python -m adesieve.plan``.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Its arguments. By default those of the process.
+
+    Returns
+    -------
+    int
+        The exit status: 0 done, 1 failed; wrong usage leaves by ``SystemExit`` with 2.
+
+    Examples
+    --------
+    >>> from adesieve.plan import main
+    >>> main(["--rate", "1e6", "--files", "100", "--workers", "10", "--format", "json"])
+    {
+      "assumed": {
+        "name": "100 files like the baseline's",
+    ...
+    0
+    """
     parser = _parser()
     arguments = parser.parse_args(argv)
     for name, value in (("--workers", arguments.workers), ("--files", arguments.files), ("--rate", arguments.rate)):

@@ -224,6 +224,21 @@ def screen(
         The rows, with the columns of `adesieve.screening.schema`, in no particular order. With ``output``, they are
         read from there.
 
+    Raises
+    ------
+    InputOutput, InvalidArgument
+        For the paths, as `adesieve.inputs`.
+    FileExistsError
+        ``output`` is there already.
+    ValueError, TypeError
+        For an argument that cannot be meant; where no worker of this size fits into the cluster.
+    ImportError
+        Ray is not installed.
+
+    Notes
+    -----
+    A worker's error, such as a file that cannot be read, ends the job as Ray's ``RayTaskError``, which quotes it.
+
     Examples
     --------
     >>> adesieve.ray.screen("baseline", "hits.parquet", num_gpus=1, num_cpus=4)  # doctest: +SKIP
@@ -294,6 +309,18 @@ def merge(rows: ray.data.Dataset, *, keep_order: bool = False) -> ray.data.Datas
     ray.data.Dataset
         With the columns of `adesieve.screening.schema`, in no particular order. The caller's process needs about 24
         bytes a record for a moment: 1 GB for all of MEDLINE.
+
+    Raises
+    ------
+    ray.exceptions.RayTaskError
+        With the error of `adesieve.merge.merge`, for rows that are not such, when the result is computed.
+    ImportError
+        Ray is not installed.
+
+    Examples
+    --------
+    >>> apart = ray.data.read_parquet("/shared/apart")  # doctest: +SKIP
+    >>> adesieve.ray.merge(apart).write_parquet("/shared/hits")  # doctest: +SKIP
     """
     kept = need("ray.data.dataset", "ray").MaterializedDataset
     return _merged(rows if isinstance(rows, kept) else rows.materialize(), keep_order)

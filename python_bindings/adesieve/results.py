@@ -146,6 +146,11 @@ class Results(Sequence[Result]):
         ``unknown``, ``truncated``, and ``score_X`` and ``logit_X`` for each label X. Its index is that of the texts
         where they were a pandas Series, so that it can be joined to their frame.
 
+        Raises
+        ------
+        ImportError
+            pandas is not installed.
+
         Examples
         --------
         >>> list(clf.classify(["Rash after amoxicillin."]).to_pandas())[:4]
@@ -165,6 +170,11 @@ class Results(Sequence[Result]):
         Its columns are ``label`` (string; null for a regression model), ``score`` (float), ``calibrated`` (double; only
         where the model has a calibration), ``tokens`` and ``unknown`` (int32), ``truncated`` (bool), ``scores`` and
         ``logits`` (lists of as many floats as there are labels, whose names are in the schema's metadata, ``labels``).
+
+        Raises
+        ------
+        ImportError
+            pyarrow is not installed.
 
         Examples
         --------

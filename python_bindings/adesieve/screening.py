@@ -134,6 +134,10 @@ def provenance(path: PathLike) -> dict[str, Any]:
     ------
     ValueError
         Where it is no Parquet file, or one that adesieve did not write.
+    OSError
+        Where it cannot be read.
+    ImportError
+        pyarrow is not installed.
     """
     pa = need("pyarrow", "arrow")
     try:
@@ -164,6 +168,13 @@ class Screening:
         What to expect of the threshold, where it was given as ``"recall=0.95"`` or the like.
     prefilter_point : OperatingPoint or None
         What the prefilter lets pass: its recall multiplies the run's.
+
+    Examples
+    --------
+    >>> with clf.screen("tests/data/medline/pubmed1.xml", threshold=0.0) as run:
+    ...     pmids = {hit.pmid for hit in run}
+    >>> len(pmids), run.stats.citations
+    (2, 2)
     """
 
     threshold: float
@@ -280,7 +291,19 @@ class Screening:
     # ---- Rows as columns ----------------------------------------------------------------------------------------
 
     def schema(self, metadata: bool = False) -> Any:
-        """The columns of this run's tables, a pyarrow.Schema; see `adesieve.screening.schema`."""
+        """The columns of this run's tables, a pyarrow.Schema; see `adesieve.screening.schema`.
+
+        Raises
+        ------
+        ImportError
+            pyarrow is not installed.
+
+        Examples
+        --------
+        >>> with clf.screen("tests/data/medline/pubmed1.xml", record_rows=True) as run:
+        ...     run.schema().names[-2:]
+        ['source', 'text_hash']
+        """
         return schema(metadata, self._settings["document"], self._settings["record_rows"])
 
     def batches(self, rows: int = 65536, *, metadata: bool = False) -> Iterator[Any]:
@@ -299,6 +322,18 @@ class Screening:
         pyarrow.RecordBatch
             With the columns of `schema`. Deleted records are rows of part "deleted", null where a value would need a
             text.
+
+        Raises
+        ------
+        Error
+            Where an input cannot be read, as `InputOutput` or `BadInput`, after the rows before the fault; `Cancelled`
+            where rows were lost by an interrupt.
+        ValueError
+            For a number of rows that cannot be; where the run was closed before its end.
+        RuntimeError
+            In a process forked since the run began.
+        ImportError
+            pyarrow is not installed.
 
         Notes
         -----
@@ -328,6 +363,8 @@ class Screening:
                 file, over = self._fetch(waiting, piece)
             except Error as error:  # the rows before it are given first
                 failure, file, over = error, None, True
+            except ValueError:  # the run has been closed: nothing was fetched
+                raise
             except BaseException:
                 self._torn = True
                 raise
@@ -399,6 +436,13 @@ class Screening:
     def to_arrow(self, *, metadata: bool = False) -> Any:
         """All rows that are left, as a pyarrow.Table; see `batches` for its columns.
 
+        Raises
+        ------
+        ValueError
+            Where the run has ended or was closed.
+        Error, RuntimeError, ImportError
+            As `batches`; the rows before the fault are lost then.
+
         Examples
         --------
         >>> table = clf.screen("tests/data/medline/pubmed1.xml", all=True).to_arrow()
@@ -413,6 +457,13 @@ class Screening:
         """All rows that are left, as a pandas DataFrame; see `batches` for its columns.
 
         Whole numbers and flags that deleted records lack have pandas' nullable types.
+
+        Raises
+        ------
+        ValueError, Error, RuntimeError
+            As `to_arrow`.
+        ImportError
+            pandas or pyarrow is not installed.
 
         Examples
         --------
@@ -450,6 +501,10 @@ class Screening:
             As iterating does; also where every input failed, so that there would be nothing to write.
         OSError
             Where the file cannot be written.
+        ValueError
+            For a compression that is not known, or a path that is an input; where the run has ended or was closed.
+        ImportError
+            pyarrow is not installed.
 
         Notes
         -----
@@ -547,7 +602,29 @@ class Screening:
     def confirm(self) -> None:
         """Says that the rows so far are safe. With a store, files that have been passed are noted in it as done; what
         is not confirmed is done again by the next run. While `batches` has rows of these files still to give, nothing
-        is noted. `to_parquet` does it itself."""
+        is noted. `to_parquet` does it itself. Without a store there is nothing to note.
+
+        Raises
+        ------
+        ValueError
+            Where the run is closed.
+        InputOutput
+            Where the store cannot be written; nothing is noted then.
+        RuntimeError
+            In a process forked since the run began.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for _ in range(2):
+        ...         with clf.screen("tests/data/medline/pubmed1.xml", store=folder + "/store.sqlite") as run:
+        ...             hits = list(run)  # and keep them safe
+        ...             run.confirm()
+        ...         print(run.files[0].status)
+        done
+        skipped
+        """
         self._check_process()
         with self._lock:
             if self._handle is None:
@@ -560,7 +637,20 @@ class Screening:
 
     @property
     def stats(self) -> Stats:
-        """The counts so far; after the end, the final ones."""
+        """The counts so far; after the end, the final ones, which stay when the run is closed.
+
+        Raises
+        ------
+        RuntimeError
+            In a process forked since the run began.
+
+        Examples
+        --------
+        >>> run = clf.screen("tests/data/medline/pubmed1.xml", all=True)
+        >>> rows = list(run)
+        >>> run.stats.citations, run.stats.sentences, run.stats.rows == len(rows)
+        (2, 7, True)
+        """
         self._check_process()
         with self._lock:
             return self._stats() if self._final is None else self._final
@@ -573,6 +663,11 @@ class Screening:
     @property
     def files(self) -> tuple[InputFile, ...]:
         """The inputs whose ends have been passed, in their order: what became of each, with its counts.
+
+        Raises
+        ------
+        RuntimeError
+            In a process forked since the run began.
 
         Examples
         --------
@@ -590,7 +685,16 @@ class Screening:
         return Stats(**{name: getattr(stats, name) for name in Stats.__dataclass_fields__})
 
     def close(self) -> None:
-        """Ends the run. Closing twice is fine; ``stats`` remain."""
+        """Ends the run. Closing twice is fine; ``stats`` remain.
+
+        Examples
+        --------
+        >>> run = clf.screen("tests/data/medline/pubmed1.xml", all=True)
+        >>> first = next(run)
+        >>> run.close()
+        >>> list(run), run.stats.files_done
+        ([], 0)
+        """
         if self._pid != os.getpid():  # it is the parent's
             self._handle = None
             return

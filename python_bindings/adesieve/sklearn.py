@@ -309,6 +309,17 @@ class SentenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc, 
         ValueError
             Where ``y`` holds something that is not a class of the model, naming its index; where its numbers seem to
             mean something else; where a parameter cannot be.
+        TypeError
+            Where ``X`` has no length, or ``y`` is no column.
+        Error
+            Where the model cannot be opened, as by `Classifier`.
+
+        Examples
+        --------
+        >>> from adesieve.sklearn import SentenceClassifier
+        >>> model = SentenceClassifier("models/tfidf-logreg")
+        >>> model.fit(["Rash after amoxicillin.", "No rash."], [True, False]).classes_.tolist()
+        [False, True]
         """
         count = _number_of_texts(X)
         if count == 0:
@@ -385,12 +396,41 @@ class SentenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc, 
     # ---- Predicting ---------------------------------------------------------------------------------------------
 
     def predict_proba(self, X: Any) -> Floats:
-        """Every class's probability, float32, (texts, classes), in the order of `classes_`."""
+        """Every class's probability, float32, (texts, classes), in the order of `classes_`; ``X`` is a column of str.
+
+        Raises
+        ------
+        ValueError, TypeError, Error
+            As `fit` and `Classifier.predict_proba`.
+
+        Examples
+        --------
+        >>> from adesieve.sklearn import SentenceClassifier
+        >>> model = SentenceClassifier("models/tfidf-logreg")
+        >>> model.classes_.tolist(), model.predict_proba(["Rash after amoxicillin."]).round(3).tolist()[0]
+        (['ADE', 'not ADE'], [0.30..., 0.69...])
+        """
         model = self._model()
         return model.classifier.predict_proba(_column(X))[:, self._order(model)]
 
     def predict_log_proba(self, X: Any) -> npt.NDArray[np.float64]:
-        """The logarithms of `predict_proba`, taken from the logits: finite also where a probability rounds to 0."""
+        """The logarithms of `predict_proba`, float64, taken from the logits: finite also where a probability rounds to
+        0. ``X`` is a column of str.
+
+        Raises
+        ------
+        ValueError, TypeError, Error
+            As `fit` and `Classifier.predict_proba`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from adesieve.sklearn import SentenceClassifier
+        >>> model = SentenceClassifier("models/tfidf-logreg")
+        >>> texts = ["Rash after amoxicillin.", "No rash."]
+        >>> np.allclose(model.predict_log_proba(texts), np.log(model.predict_proba(texts)))
+        True
+        """
         model = self._model()
         logits = model.classifier.logits(_column(X)).astype(np.float64)[:, self._order(model)]
         logits -= logits.max(axis=1, keepdims=True)
@@ -399,13 +439,43 @@ class SentenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc, 
 
     def decision_function(self, X: Any) -> Floats:
         """The logits, float32, (texts, classes) in the order of `classes_`; of two classes, what the second one's is
-        above the first one's, (texts): the log-odds of ``classes_[1]``. ``threshold`` does not move them."""
+        above the first one's, (texts): the log-odds of ``classes_[1]``. ``threshold`` does not move them. ``X`` is a
+        column of str.
+
+        Raises
+        ------
+        ValueError, TypeError, Error
+            As `fit` and `Classifier.predict_proba`.
+
+        Examples
+        --------
+        >>> from adesieve.sklearn import SentenceClassifier
+        >>> model = SentenceClassifier("models/tfidf-logreg")
+        >>> model.decision_function(["Rash after amoxicillin.", "No rash."]).shape
+        (2,)
+        """
         model = self._model()
         logits = model.classifier.logits(_column(X))[:, self._order(model)]
         return logits[:, 1] - logits[:, 0] if len(model.labels) == 2 else logits
 
     def predict(self, X: Any) -> Array:
-        """Each text's class, (texts): by ``threshold`` where one is set, else the most probable one."""
+        """Each text's class, (texts): by ``threshold`` where one is set, else the most probable one. ``X`` is a column
+        of str.
+
+        Raises
+        ------
+        ValueError, TypeError, Error
+            As `fit` and `Classifier.predict_proba`.
+
+        Examples
+        --------
+        >>> from adesieve.sklearn import SentenceClassifier
+        >>> model = SentenceClassifier("models/tfidf-logreg")
+        >>> model.predict(["Rash after amoxicillin."]).tolist()
+        ['not ADE']
+        >>> model.set_params(threshold="recall=0.95").predict(["Rash after amoxicillin."]).tolist()
+        ['ADE']
+        """
         model, threshold = self._model(), self._threshold()
         if threshold is None:
             best = model.classifier.logits(_column(X)).argmax(axis=1)

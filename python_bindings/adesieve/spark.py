@@ -157,6 +157,20 @@ def screen(
         write it, or ``persist()`` it. A merged one keeps the rows of the files on the workers' disks from the first use
         on.
 
+    Raises
+    ------
+    InputOutput, InvalidArgument
+        For the paths, as `adesieve.inputs`.
+    ValueError, TypeError
+        For an argument that cannot be meant.
+    ImportError
+        pyarrow or PySpark is not installed.
+
+    Notes
+    -----
+    A worker's error, such as a file that cannot be read, ends the job as Spark's ``PythonException``, which quotes it,
+    when the result is computed.
+
     Examples
     --------
     >>> hits = adesieve.spark.screen(spark, "/shared/baseline", threshold=0.9)  # doctest: +SKIP
@@ -206,6 +220,21 @@ def classify(
     pyspark.sql.DataFrame
         ``df`` with the columns ``label``, ``score`` (the positive label's probability) and ``calibrated`` (null where
         the model has no calibration).
+
+    Raises
+    ------
+    ImportError
+        PySpark is not installed.
+
+    Notes
+    -----
+    A worker's error ends the job as Spark's ``PythonException``, which quotes it, when the result is computed.
+
+    Examples
+    --------
+    >>> notes = spark.read.parquet("/shared/notes")  # doctest: +SKIP
+    >>> scored = adesieve.spark.classify(notes, "sentence", threads=2)  # doctest: +SKIP
+    >>> scored.where("score >= 0.9").write.parquet("/shared/scored")  # doctest: +SKIP
     """
     from pyspark.sql.types import DoubleType, FloatType, StringType, StructField, StructType
 
@@ -270,6 +299,21 @@ def merge(rows: DataFrame, *, keep_order: bool = False) -> DataFrame:
     -------
     pyspark.sql.DataFrame
         With the columns of `adesieve.screening.schema`.
+
+    Raises
+    ------
+    ImportError
+        PySpark is not installed.
+
+    Notes
+    -----
+    Rows that are not such end the job as Spark's ``PythonException`` with the error of `adesieve.merge.merge`, when the
+    result is computed.
+
+    Examples
+    --------
+    >>> apart = spark.read.parquet("/shared/apart")  # doctest: +SKIP
+    >>> adesieve.spark.merge(apart).write.parquet("/shared/hits")  # doctest: +SKIP
     """
     return _merged(rows, keep_order)
 

@@ -25,7 +25,7 @@ LABELS = ["not ADE", "ADE"]
 
 @pytest.fixture(scope="session", autouse=True)
 def _ctrl_c_works() -> None:
-    """A shell starts background jobs with SIGINT ignored, and Python keeps that; the tests of Ctrl-C would never end."""
+    """A shell starts background jobs with SIGINT ignored, and Python keeps that: the tests of Ctrl-C would not end."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -341,7 +341,8 @@ def test_interrupt_behind_the_new_name(medline, tmp_path, pq, monkeypatch, capfd
 def test_help_beside_the_format():
     for line in (["--help"], ["-f", "parquet", "--help"], ["-o", "x.parquet", "-h"]):
         done = python("screen", *line)
-        assert (done.returncode, done.stdout, done.stderr) == (0, c_command("screen", "--help").stdout + command.HELP, "")
+        wanted = c_command("screen", "--help").stdout + command.HELP
+        assert (done.returncode, done.stdout, done.stderr) == (0, wanted, "")
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])

@@ -11,6 +11,7 @@ import inspect
 import re
 import subprocess
 import sys
+import types
 from html.parser import HTMLParser
 
 import pytest
@@ -63,8 +64,8 @@ def documented(doc, section):
 
 
 def explained(name, function, doc, family):
-    """What is missing in the documentation of a function: each argument stands in its list of parameters, or in its text
-    as ``argument``, or in that of its class, or in the list of a function to which it refers: "as for `name`"."""
+    """What is missing in the documentation of a function: each argument stands in its list of parameters, or in its
+    text as ``argument``, or in that of its class, or in the list of a function to which it refers: "as for `name`"."""
     signature = inspect.signature(function)
     arguments = [argument for argument in signature.parameters if argument not in ("self", "cls")]
     known = documented(doc, "Parameters") + documented(doc, "Other Parameters")
@@ -102,6 +103,39 @@ def test_everything_is_explained(page):
                 wrong += [] if text else [f"{name}.{member} has no docstring"]
                 wrong += explained(f"{name}.{member}", function, text, family)
     assert not wrong, "\n".join(wrong)
+
+
+def without_example(module):
+    """What a module offers without showing how it is used. A data class, an enumeration or an exception is what others
+    give, and their examples show it; its methods are called, and need one."""
+    missing = []
+    for name, value in public(module):
+        calls = [(name, value)] if inspect.isfunction(value) else []
+        if inspect.isclass(value) and not issubclass(value, (enum.Enum, Exception)):
+            calls = [] if "__dataclass_fields__" in vars(value) else [(name, value)]
+            calls += [(f"{name}.{member}", function) for member, function in members(value)]
+        docs = [(called, inspect.getdoc(function) or "") for called, function in calls]
+        missing += [called for called, doc in docs if not re.search(r"^ *>>> |::$", doc, re.MULTILINE)]
+    return missing
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_everything_has_an_example(page):
+    """test_examples.py runs them."""
+    if PAGES[page]:
+        pytest.importorskip(PAGES[page], reason=f"{PAGES[page]} is not installed")
+    assert without_example(importlib.import_module(page)) == []
+
+
+def test_a_missing_example_is_found():
+    class Shown:
+        """>>> Shown()"""
+
+        def silent(self):
+            """Does something."""
+
+    module = types.SimpleNamespace(__all__=["Shown", "reached"], Shown=Shown, reached=reached)
+    assert without_example(module) == ["Shown.silent", "reached"]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -27,7 +27,10 @@ def test_import_loads_nothing(root):
 
 
 def test_modules_are_imported_when_used(root):
-    code = "import sys, adesieve; print('adesieve.sklearn' in sys.modules, 'ray' in sys.modules, adesieve.merge.merge.__name__)"
+    code = (
+        "import sys, adesieve; "
+        "print('adesieve.sklearn' in sys.modules, 'ray' in sys.modules, adesieve.merge.merge.__name__)"
+    )
     assert run(root, code).stdout == "False False merge\n"
     assert "has no attribute 'nothing'" in run(root, "import adesieve; adesieve.nothing").stderr
 

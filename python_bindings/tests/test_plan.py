@@ -27,6 +27,12 @@ def test_the_arithmetic():
     assert half["hours"] == pytest.approx(50) and half["seconds_per_file"] == pytest.approx(one["seconds_per_file"])
 
 
+def test_no_workers():
+    for workers, rate in ((0, 1e6), (-1, 1e6), (1, 0.0), (1, math.nan)):
+        with pytest.raises(ValueError, match="one worker or more, and a rate above 0"):
+            plan.plan(MEDLINE, Measured("", rate), workers, None)
+
+
 def test_it_measures(data, tiny, capsys):
     sample = str(data / "medline" / "pubmed26n1334.xml.gz")
     settings = ["--model", str(tiny), "--threads", "1", "--seconds", "0.3", "--workers", "2", "--format", "json"]

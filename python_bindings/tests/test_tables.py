@@ -224,6 +224,11 @@ def test_closed_while_columns_are_taken(clf, tmp_path):
     run.close()
     with pytest.raises(ValueError, match="closed before its end"):
         next(batches)
+    closed = clf.screen(many(tmp_path / "b.xml"), all=True)
+    closed.close()
+    with pytest.raises(ValueError, match="closed before its end"):
+        list(closed.batches())
+    assert not closed._torn  # nothing had been fetched, so nothing is lost
 
 
 def test_pandas(clf, medline):
