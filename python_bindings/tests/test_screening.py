@@ -14,6 +14,7 @@ import pytest
 
 import adesieve
 from adesieve import Hit, Status
+from medline_files import record, write
 
 
 @pytest.fixture(scope="module")
@@ -22,19 +23,6 @@ def medline(data):
     if not folder.is_dir():
         pytest.skip("no MEDLINE test data")
     return folder
-
-
-def record(pmid: int, title: str, abstract: str = "") -> str:
-    body = f"<Abstract><AbstractText>{abstract}</AbstractText></Abstract>" if abstract else ""
-    return (
-        f'<PubmedArticle><MedlineCitation Status="MEDLINE"><PMID Version="1">{pmid}</PMID>'
-        f"<Article><ArticleTitle>{title}</ArticleTitle>{body}</Article></MedlineCitation></PubmedArticle>"
-    )
-
-
-def write(path, *records: str, end: str = "</PubmedArticleSet>"):
-    path.write_text('<?xml version="1.0"?><PubmedArticleSet>' + "".join(records) + end, encoding="utf-8")
-    return path
 
 
 def test_rows(clf, tmp_path):

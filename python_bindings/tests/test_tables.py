@@ -20,22 +20,10 @@ import pytest
 
 import adesieve
 from adesieve import Status, screening
+from medline_files import record, write
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
-
-
-def record(pmid: int, title: str, abstract: str = "") -> str:
-    body = f"<Abstract><AbstractText>{abstract}</AbstractText></Abstract>" if abstract else ""
-    return (
-        f'<PubmedArticle><MedlineCitation Status="MEDLINE"><PMID Version="1">{pmid}</PMID>'
-        f"<Article><ArticleTitle>{title}</ArticleTitle>{body}</Article></MedlineCitation></PubmedArticle>"
-    )
-
-
-def write(path, *records: str, end: str = "</PubmedArticleSet>"):
-    path.write_text('<?xml version="1.0"?><PubmedArticleSet>' + "".join(records) + end, encoding="utf-8")
-    return path
 
 
 def many(path, n: int = 400):
