@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import _ffi
-from .command import Wanted
+from ._command_line import Wanted
 
 
 class Stop(Exception):

@@ -31,7 +31,7 @@ from ._engine import Watch
 from ._optional import need
 from ._parquet import ParquetFile, place
 from .calibration import OperatingPoint, find_point, parse_target
-from .command import FAILED, INTERRUPTED, USAGE, Wanted
+from ._command_line import FAILED, INTERRUPTED, USAGE, Wanted
 from .errors import Error, InvalidArgument, Status
 from .screening import InputFile, Screening, Stats, start
 

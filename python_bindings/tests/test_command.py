@@ -17,7 +17,7 @@ import time
 import numpy as np
 import pytest
 
-from adesieve import command, screening
+from adesieve import _command_line, command, screening
 
 PROGRAM = command.binary()
 if PROGRAM is None:
@@ -71,14 +71,14 @@ def broken(path):
 # ---- Which of the two -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", sorted(command.FLAGS))
+@pytest.mark.parametrize("name", sorted(_command_line.FLAGS))
 def test_the_table_is_the_commands(name):
     said = {}
     text = c_command(name, "--help").stdout
     for letter, option, value in re.findall(r"^  (?:-(\w),|   ) --([\w-]+)( \S+)?$", text, re.M):
         said[option] = (letter, bool(value))
-    known = {option: (letter, False) for option, letter in command.FLAGS[name].items()}
-    known.update({option: (letter, True) for option, letter in command.VALUES[name].items()})
+    known = {option: (letter, False) for option, letter in _command_line.FLAGS[name].items()}
+    known.update({option: (letter, True) for option, letter in _command_line.VALUES[name].items()})
     assert known == said
 
 
@@ -101,7 +101,7 @@ def test_the_table_is_the_commands(name):
     ],
 )
 def test_which(line, is_parquet):
-    assert command.read("screen", line.split()).is_parquet() is is_parquet
+    assert _command_line.read("screen", line.split()).is_parquet() is is_parquet
 
 
 def test_all_else_is_the_c_commands(medline, tmp_path):
@@ -406,7 +406,7 @@ def test_classify(tmp_path, sentences, pq, capfd):
     capfd.readouterr()
     from adesieve import _command_parquet
 
-    wanted = command.read("classify", ["-o", "y.parquet", "in.txt"])
+    wanted = _command_line.read("classify", ["-o", "y.parquet", "in.txt"])
     assert _command_parquet.run(str(killed), wanted) == 137 and not os.path.exists("y.parquet")
     assert "ended by signal 9; no output was written" in capfd.readouterr().err
     assert parquet("classify", "-o", "in.txt", "-f", "parquet", "in.txt") == 1
