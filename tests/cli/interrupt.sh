@@ -5,7 +5,7 @@ mkfifo pipe
 mkdir work
 sleep 10 >pipe & # holds the pipe open and writes nothing
 holder=$!
-try() { timeout --preserve-status -k 5 "$@" || echo "exit $?"; }
+try() { timeout --preserve-status -k 20 "$@" || echo "exit $?"; }
 try -s INT 1 adesieve classify -o work/out pipe
 try -s TERM 1 adesieve tokenize --output work/out --stats work/stats - <pipe
 try -s INT 1 adesieve tokenize pipe
