@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from . import screening
+from ._inputs import inputs
 from ._optional import need
 from .classifier import Classifier
-from .errors import BadInput, InputOutput
+from .errors import Error
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,6 +54,14 @@ def split(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     )
 
 
+def absolute(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with paths that are right in a worker, too, whose working folder is another."""
+    return {
+        name: os.path.abspath(value) if name in ("model", "calibration", "prefilter") and value else value
+        for name, value in options.items()
+    }
+
+
 def schema(options: Mapping[str, Any], record_rows: bool, metadata: bool = False) -> pa.Schema:
     """Of a worker's rows: `screening.schema`, and with ``record_rows`` what the merge needs beside it."""
     pa = need("pyarrow", "arrow")
@@ -75,11 +84,16 @@ def rows_of(
 ) -> Iterator[pa.RecordBatch]:
     """One file's rows, a batch at a time; at least one batch, which may be empty, so that the columns are known.
 
-    An error of the file is raised, or, with ``keep_going``, becomes the last row.
+    An error of the file is raised, or, with ``keep_going``, becomes the last row. One of a setting is always raised.
     """
     pa = need("pyarrow", "arrow")
     wanted, row, failed = schema(options, record_rows, metadata), 0, None
-    try:
+    if keep_going:
+        try:
+            inputs(path)
+        except Error as error:  # it could not even be begun
+            failed = str(error)
+    if failed is None:
         with classifier.screen(path, record_rows=record_rows, keep_going=keep_going, **options) as run:
             for batch in run.batches(batch_rows, metadata=metadata):
                 columns = {name: batch.column(name) for name in batch.schema.names}
@@ -88,10 +102,6 @@ def rows_of(
                 row += batch.num_rows
                 yield pa.RecordBatch.from_arrays([columns[field.name] for field in wanted], schema=wanted)
             failed = next((found.error for found in run.files if found.status == "failed"), None)
-    except (InputOutput, BadInput) as error:  # it could not even be begun
-        if not keep_going:
-            raise
-        failed = str(error)
     if failed is not None:
         said = {"pmid": 0, "version": 0, "part": FAILED, "text": failed, "hit": False, "source": os.path.basename(path)}
         said.update(file=file, row=row)
@@ -139,6 +149,13 @@ def repeated(parts: Iterable[Integers]) -> Integers:
     found.sort()
     more: Integers = np.unique(found[1:][found[1:] == found[:-1]])
     return more
+
+
+def check_columns(names: Iterable[str]) -> None:
+    """``ValueError`` for rows that cannot be merged."""
+    missing = {"pmid", "version", "part", "text_hash", "file", "row"}.difference(names)
+    if missing:
+        raise ValueError(f"the rows have no column {min(missing)!r}; screen the files with record_rows=True")
 
 
 def left_out(keep_order: bool) -> list[str]:

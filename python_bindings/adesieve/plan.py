@@ -68,7 +68,8 @@ class Corpus:
 
 # The baseline of 2026, as NLM lists it: files and stored bytes. Citations and abstracts are a count of 31 July 2026,
 # with the updates until then. Sentences and tokens are estimates: 29.3 million abstracts of about ten sentences and 41
-# million titles; 49.5 billion characters of abstracts at 4.2 a token. Unpacked bytes: half a terabyte with the updates.
+# million titles; 49.5 billion characters of abstracts and 4 of titles at 4.2 a token, and two more tokens a sentence.
+# Unpacked bytes: half a terabyte with the updates.
 MEDLINE = Corpus(
     name="all of MEDLINE/PubMed: the baseline of 2026",
     files=1_334,
@@ -205,6 +206,8 @@ def measure(paths: Sequence[str], seconds: float = 20.0, **settings: Any) -> Mea
     ------
     Error
         Where the sample cannot be read or has nothing to classify, or the model cannot be opened.
+    ValueError
+        For a time that is not above 0.
 
     Examples
     --------
@@ -213,6 +216,8 @@ def measure(paths: Sequence[str], seconds: float = 20.0, **settings: Any) -> Mea
     >>> rate.source, rate.tokens_per_second > 0
     ('measured on pubmed1.xml', True)
     """
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"seconds is {seconds}; a number above 0 is needed")
     load = os.getloadavg()[0]
     read = _read_rate(paths, int(settings.get("threads", 0)))
     counts, first = _Counts(), _Counts()
@@ -370,6 +375,8 @@ def _corpus(arguments: argparse.Namespace) -> Corpus:
 
         paths = inputs(arguments.inputs)
         stored = float(sum(os.path.getsize(path) for path in paths))
+        if not stored:
+            raise ValueError(f"there is nothing to read in {', '.join(paths)}")
         # By bytes: a sample or an update file is not of the baseline's size.
         like = MEDLINE.scaled(stored / MEDLINE.bytes_stored * MEDLINE.files, f"{len(paths):,} files given")
         return Corpus(**{**vars(like), "files": float(len(paths))})
@@ -403,11 +410,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     arguments = parser.parse_args(argv)
-    for name, value in (("--workers", arguments.workers), ("--files", arguments.files), ("--rate", arguments.rate)):
-        if value is not None and value <= 0:
-            parser.error(f"{name} is {value}; it has to be above 0")
-    if arguments.price_per_hour is not None and arguments.price_per_hour < 0:
-        parser.error(f"--price-per-hour is {arguments.price_per_hour}; it cannot be negative")
+    for name in ("workers", "files", "rate", "seconds"):
+        value = getattr(arguments, name)
+        if value is not None and not 0 < value < math.inf:
+            parser.error(f"--{name} is {value}; it has to be a number above 0")
+    if arguments.price_per_hour is not None and not 0 <= arguments.price_per_hour < math.inf:
+        parser.error(f"--price-per-hour is {arguments.price_per_hour}; it has to be a number, and cannot be negative")
     if (arguments.rate is None) == (not arguments.sample):
         parser.error("give a sample to measure, such as a file of the baseline, or --rate")
     if arguments.files is not None and arguments.inputs is not None:

@@ -12,6 +12,7 @@ processor.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import uuid
@@ -41,7 +42,7 @@ def _assigned(device: str, threads: int) -> dict[str, Any]:
         # CUDA_VISIBLE_DEVICES names the actor's GPUs alone. Ray hides none from an actor without one, on some versions.
         device = "cuda:0" if ray.get_gpu_ids() else "cpu"
     if threads == 0:
-        threads = int(ray.get_runtime_context().get_assigned_resources().get("CPU", 0))
+        threads = math.ceil(ray.get_runtime_context().get_assigned_resources().get("CPU", 0))  # half a CPU: a thread
     return {"device": device, "threads": threads}
 
 
@@ -169,14 +170,24 @@ class Classify:
 
 def _fitting(num_cpus: float, num_gpus: float) -> int:
     ray = need("ray", "ray")
-    there = ray.cluster_resources()
-    fits = [int(there.get(name, 0) // each) for name, each in (("CPU", num_cpus), ("GPU", num_gpus)) if each]
-    if not fits or min(fits) < 1:
+    wanted = {name: each for name, each in (("CPU", num_cpus), ("GPU", num_gpus)) if each}
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    # A worker lies on one node: what is left over on two does not make another.
+    fit = sum(min(int(node.get(name, 0) / each + 1e-9) for name, each in wanted.items()) for node in nodes if wanted)
+    if fit < 1:
+        most = {name: max((node.get(name, 0) for node in nodes), default=0) for name in ("CPU", "GPU")}
         raise ValueError(
-            f"no worker with {num_cpus:g} CPUs and {num_gpus:g} GPUs fits into the cluster, which has "
-            f"{there.get('CPU', 0):g} and {there.get('GPU', 0):g} in all"
+            f"no worker with {num_cpus:g} CPUs and {num_gpus:g} GPUs fits into a node of the cluster, where one has "
+            f"{most['CPU']:g} and {most['GPU']:g} at most; ask for less, or give concurrency if the cluster will grow"
         )
-    return min(fits)
+    return fit
+
+
+def _write(rows: ray.data.Dataset, folder: str, schema: pa.Schema, **how: Any) -> None:
+    rows.write_parquet(folder, compression="zstd", **how)
+    os.makedirs(folder, exist_ok=True)
+    if not os.listdir(folder):  # Ray writes no file where there are no rows, and removes the folder
+        need("pyarrow.parquet", "arrow").write_table(schema.empty_table(), os.path.join(folder, "empty.parquet"))
 
 
 def screen(
@@ -206,15 +217,15 @@ def screen(
         As for `Screen`.
     merge : bool, optional
         Whether to merge by PMID into the rows of a single run, as `merge` does. By default where there is more than one
-        file. Without it a record that several files have gives its rows several times.
+        file, or ``keep_order``. Without it a record that several files have gives its rows several times.
     keep_order : bool
         Keeps, of a merge, the columns ``file`` and ``row``: sorted by them, the rows are in a single run's order.
     concurrency : int, optional
-        Workers; by default as many as fit into the cluster.
+        Workers; by default as many as fit into the cluster's nodes as they are now.
     num_cpus, num_gpus : float
         Of one worker.
     keep_going : bool
-        As for `Screen`. What failed is also logged, once all is done, if there is an ``output``.
+        As for `Screen`.
     **options
         Further ones of `Screen`.
 
@@ -243,28 +254,23 @@ def screen(
     --------
     >>> adesieve.ray.screen("baseline", "hits.parquet", num_gpus=1, num_cpus=4)  # doctest: +SKIP
     """
-    ray_data = need("ray.data", "ray")
+    ray_data, pa = need("ray.data", "ray"), need("pyarrow", "arrow")
     from ._inputs import inputs
 
     own = ("batch_rows", "metadata", "device", "threads")
     _workers.split({name: value for name, value in options.items() if name not in own})  # refuses before any work
     files = [{"path": os.path.abspath(path), "file": i} for i, path in enumerate(inputs(paths))]
-    joined = len(files) > 1 if merge is None else merge
+    joined = (len(files) > 1 or keep_order) if merge is None else merge
     folder = None if output is None else os.fspath(output)
     if folder is not None and "://" in folder:
         raise ValueError(f"output is {folder}, not a path; leave it out, and write the result there by write_parquet")
     if folder is not None and os.path.lexists(folder):
         raise FileExistsError(f"{folder} is there already; remove it, or name another folder")
+    given = _workers.absolute({**options, "model": model, "threshold": threshold})
     size = min(concurrency or _fitting(num_cpus, num_gpus), len(files))
     rows = ray_data.from_items(files, override_num_blocks=len(files)).map_batches(
         Screen,
-        fn_constructor_kwargs={
-            **options,
-            "model": None if model is None else os.path.abspath(model),
-            "threshold": threshold,
-            "record_rows": joined,
-            "keep_going": keep_going,
-        },
+        fn_constructor_kwargs={**given, "record_rows": joined, "keep_going": keep_going},
         batch_size=1,
         batch_format="pyarrow",
         # A file takes minutes: one that waits behind another in an actor would be missed by an idle one at the end.
@@ -275,18 +281,21 @@ def screen(
     if folder is None:
         return _merged(rows.materialize(), keep_order) if joined else rows
     # Ray's writer leaves what it has written when a job fails; here that is never under the name that was asked for.
-    unfinished = f"{folder.rstrip(os.sep)}.{uuid.uuid4().hex[:8]}.unfinished"
+    folder = os.path.abspath(folder)  # a worker's working folder is another
+    unfinished = f"{folder}.{uuid.uuid4().hex[:8]}.unfinished"
     try:
         done = os.path.join(unfinished, "apart") if joined else unfinished
         # Writers that need a processor would wait until the last worker gives back its own, with all rows in memory.
-        rows.write_parquet(done, ray_remote_args={"num_cpus": 0}, compression="zstd")
+        schema = _workers.schema(given, joined, bool(given.get("metadata", False)))
+        _write(rows, done, schema, ray_remote_args={"num_cpus": 0})
         if joined:
             apart, done = ray_data.read_parquet(done), os.path.join(unfinished, "merged")
-            _merged(apart, keep_order).write_parquet(done, compression="zstd")
+            kept = [field for field in schema if field.name not in _workers.left_out(keep_order)]
+            _write(_merged(apart, keep_order), done, pa.schema(kept))
         os.rename(done, folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    result = ray_data.read_parquet(folder)
+    result: ray.data.Dataset = ray_data.read_parquet(folder)
     return result
 
 
@@ -312,8 +321,10 @@ def merge(rows: ray.data.Dataset, *, keep_order: bool = False) -> ray.data.Datas
 
     Raises
     ------
+    ValueError
+        The rows lack a column.
     ray.exceptions.RayTaskError
-        With the error of `adesieve.merge.merge`, for rows that are not such, when the result is computed.
+        With the error of `adesieve.merge.merge`, for rows that do not belong together, when the result is computed.
     ImportError
         Ray is not installed.
 
@@ -323,7 +334,9 @@ def merge(rows: ray.data.Dataset, *, keep_order: bool = False) -> ray.data.Datas
     >>> adesieve.ray.merge(apart).write_parquet("/shared/hits")  # doctest: +SKIP
     """
     kept = need("ray.data.dataset", "ray").MaterializedDataset
-    return _merged(rows if isinstance(rows, kept) else rows.materialize(), keep_order)
+    rows = rows if isinstance(rows, kept) else rows.materialize()
+    _workers.check_columns(rows.schema().names)
+    return _merged(rows, keep_order)
 
 
 def _occurrences(rows: pa.Table) -> pa.Table:

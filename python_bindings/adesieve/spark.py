@@ -46,8 +46,11 @@ def _assigned(settings: dict[str, Any]) -> dict[str, Any]:
 
     task, settings = TaskContext.get(), dict(settings)
     gpu = None if task is None else task.resources().get("gpu")
-    if settings.get("device", "auto") == "auto":
-        settings["device"] = f"cuda:{gpu.addresses[0]}" if gpu else "cpu"
+    device = settings.get("device", "auto")
+    if gpu and device in ("auto", "cuda"):
+        settings["device"] = f"cuda:{gpu.addresses[0]}"
+    elif device == "auto":
+        settings["device"] = "cpu"
     if not settings.get("threads") and task is not None:
         settings["threads"] = task.cpus() if hasattr(task, "cpus") else 1
     return settings
@@ -134,7 +137,8 @@ def screen(
         As for `Classifier.screen`.
     merge : bool, optional
         Whether to merge by PMID into the rows of a single run, as `merge` does. By default where there is more than one
-        file and not ``record_rows``. Without it a record that several files have gives its rows several times.
+        file, or ``keep_order``, and not ``record_rows``. Without it a record that several files have gives its rows
+        several times.
     keep_order : bool
         Keeps, of a merge, the columns ``file`` and ``row``: ordered by them, the rows are in a single run's order.
     record_rows : bool
@@ -155,7 +159,7 @@ def screen(
     pyspark.sql.DataFrame
         With the columns of `adesieve.screening.schema`. It is not computed until it is used, and again at each use:
         write it, or ``persist()`` it. A merged one keeps the rows of the files on the workers' disks from the first use
-        on.
+        on, until ``spark.catalog.clearCache()`` or the session's end.
 
     Raises
     ------
@@ -180,10 +184,10 @@ def screen(
 
     if merge and record_rows:
         raise ValueError("merge=True gives merged rows; record_rows=True asks for those before the merge")
-    given = {**options, "threshold": threshold, "model": None if model is None else os.path.abspath(model)}
+    given = _workers.absolute({**options, "threshold": threshold, "model": model})
     settings, screening = _workers.split(given)
     files = [os.path.abspath(path) for path in inputs(paths)]
-    joined = (len(files) > 1 and not record_rows) if merge is None else merge
+    joined = ((len(files) > 1 or keep_order) and not record_rows) if merge is None else merge
     marked = joined or record_rows
     how = {"record_rows": marked, "metadata": metadata, "keep_going": keep_going, "batch_rows": batch_rows}
     schema = _workers.schema(screening, marked, metadata)
@@ -240,7 +244,7 @@ def classify(
 
     names = (("label", StringType()), ("score", FloatType()), ("calibrated", DoubleType()))
     schema = StructType(list(df.schema.fields) + [StructField(prefix + name, kind) for name, kind in names])
-    settings = {**options, "model": None if model is None else os.path.abspath(model)}
+    settings = _workers.absolute({**options, "model": model})
 
     def rows(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -269,7 +273,7 @@ def predictor(
     ... )
     >>> df.withColumn("score", score("text"))  # doctest: +SKIP
     """
-    settings = {**options, "model": None if model is None else os.path.abspath(model)}
+    settings = _workers.absolute({**options, "model": model})
 
     def make() -> Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]:
         def predict(texts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -302,19 +306,22 @@ def merge(rows: DataFrame, *, keep_order: bool = False) -> DataFrame:
 
     Raises
     ------
+    ValueError
+        The rows lack a column.
     ImportError
         PySpark is not installed.
 
     Notes
     -----
-    Rows that are not such end the job as Spark's ``PythonException`` with the error of `adesieve.merge.merge`, when the
-    result is computed.
+    Rows that do not belong together end the job as Spark's ``PythonException`` with the error of
+    `adesieve.merge.merge`, when the result is computed.
 
     Examples
     --------
     >>> apart = spark.read.parquet("/shared/apart")  # doctest: +SKIP
     >>> adesieve.spark.merge(apart).write.parquet("/shared/hits")  # doctest: +SKIP
     """
+    _workers.check_columns(rows.columns)
     return _merged(rows, keep_order)
 
 
@@ -332,12 +339,11 @@ def _merged(rows: DataFrame, keep_order: bool) -> DataFrame:
 
     left_out = _workers.left_out(keep_order)
     schema = StructType([field for field in rows.schema.fields if field.name not in left_out])
-    read = rows.where(~f.col("part").eqNullSafe(_workers.FAILED))
     occurred = rows.where(f.col("part").isin(*_workers.OCCURRENCES))
     pmids = occurred.groupBy("pmid").count().where("count > 1").select("pmid")
     sentences = rows.where(~f.col("part").eqNullSafe(_workers.RECORD))
     single = sentences.join(pmids, "pmid", "left_anti").select(schema.names)
-    several = read.join(pmids, "pmid", "left_semi").select(rows.columns)
+    several = rows.join(pmids, "pmid", "left_semi").select(rows.columns)
     # A call for each PMID would take longer than the merge itself.
     groups = several.groupBy((f.col("pmid") % _BUCKETS).cast("int").alias("bucket"))
     return single.unionByName(groups.applyInArrow(whole, schema))

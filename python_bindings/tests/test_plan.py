@@ -71,7 +71,11 @@ def test_the_files_that_there_are(data, capsys):
         ([], "give a sample to measure"),
         (["--rate", "0"], "above 0"),
         (["--rate", "5", "--workers", "0"], "above 0"),
+        (["--rate", "nan"], "above 0"),
+        (["sample.xml", "--seconds", "0"], "above 0"),
+        (["sample.xml", "--seconds", "inf"], "above 0"),
         (["--rate", "5", "--price-per-hour", "-1"], "cannot be negative"),
+        (["--rate", "5", "--price-per-hour", "nan"], "cannot be negative"),
         (["--rate", "5", "--files", "3", "--inputs", "x"], "give one"),
     ],
 )
@@ -84,5 +88,8 @@ def test_wrong_usage(arguments, why, capsys):
 def test_what_cannot_be_read(data, tiny, tmp_path, capsys):
     assert plan.main([str(tmp_path / "none.xml"), "--model", str(tiny)]) == 1
     assert "none.xml" in capsys.readouterr().err
+    (tmp_path / "empty.xml").write_bytes(b"")
+    assert plan.main(["--rate", "5", "--inputs", str(tmp_path / "empty.xml")]) == 1
+    assert "nothing to read" in capsys.readouterr().err
     assert plan.main([str(data / "medline" / "pubmed_no_rows.xml"), "--model", str(tiny)]) == 1
     assert "a sample with abstracts is needed" in capsys.readouterr().err

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 
 import numpy as np
 import pytest
@@ -51,6 +52,20 @@ def test_apart_and_merged(clf, two, options):
     found = found.sort_by([("file", "ascending"), ("row", "ascending")])
     assert found.drop_columns(["file", "row"]).equals(expected) and expected.num_rows > 0
     assert merge(tables).equals(expected)
+
+
+def test_a_wrong_setting_is_no_fault_of_the_file(clf, data, tmp_path):
+    """Else a job that keeps going would end well, without a row."""
+    options = {"prefilter": tmp_path / "nothing"}
+    with pytest.raises(adesieve.errors.InputOutput, match="model folder"):
+        rows_of(clf, data / "medline" / "pubmed1.xml", options=options, keep_going=True)
+
+
+def test_paths_are_absolute():
+    given = {"model": "a", "prefilter": "b", "calibration": "", "threshold": "recall=0.9", "labels": ["a"]}
+    found = _workers.absolute({**given, "model": None})
+    assert found == {**given, "model": None, "prefilter": os.path.abspath("b")}
+    assert _workers.absolute(given)["model"] == os.path.abspath("a")
 
 
 def test_a_fault_in_the_middle(clf, data, tmp_path):

@@ -174,6 +174,8 @@ def test_wrong_arguments(spark, files, tmp_path):
         adesieve.spark.screen(spark, files, treshold=0.5)
     with pytest.raises(ValueError, match="before the merge"):
         adesieve.spark.screen(spark, files, merge=True, record_rows=True)
+    with pytest.raises(ValueError, match="no column 'file'"):
+        adesieve.spark.merge(spark.range(1).selectExpr("id AS pmid", "1 AS version", "'' AS part", "1 AS text_hash"))
     with pytest.raises(adesieve.errors.InputOutput):
         adesieve.spark.screen(spark, tmp_path / "nothing.xml")
 
