@@ -9,7 +9,6 @@ texts, and takes its JSON rows. Options and their values have been checked by th
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import gzip
 import json
@@ -26,14 +25,15 @@ from dataclasses import asdict
 from typing import Any
 
 from . import _ffi, settings
+from ._command_line import FAILED, INTERRUPTED, USAGE, Wanted
 from ._command_messages import Line, Messages, Stop, grouped
-from ._engine import Watch
+from ._ffi import Watch
 from ._optional import need
 from ._parquet import ParquetFile, place
-from .calibration import OperatingPoint, find_point, parse_target
-from ._command_line import FAILED, INTERRUPTED, USAGE, Wanted
+from .calibration import Calibration, OperatingPoint, find_point, is_stale, needed_calibration, parse_target
 from .errors import Error, InvalidArgument, Status
-from .screening import InputFile, Screening, Stats, start
+from .rows import InputFile, Stats
+from .screening import Screening, start
 
 PARTIAL = 3
 _USUAL_RECALL = 0.995  # of a prefilter
@@ -245,23 +245,16 @@ def _session(wanted: Wanted, watch: Watch) -> _ffi.SessionOptions:
     )
 
 
-def _digest(model: Any) -> str:
-    digest = ctypes.create_string_buffer(65)
-    _ffi.check(_ffi.load().ade_model_hash(model, digest))
-    return digest.value.decode("ascii")
-
-
-def _check_calibration(model: Any, wanted: Wanted, messages: Messages) -> _ffi.CalibrationInfo:
+def _check_calibration(model: Any, messages: Messages) -> Calibration:
     """Raises where one is needed and there is none; warns where it was made for other weights."""
-    info = _ffi.CalibrationInfo()
-    _ffi.check(_ffi.load().ade_model_get_calibration(model, info))
-    if info.model and info.model.decode("ascii") != _digest(model):
+    calibration = needed_calibration(model)
+    if is_stale(calibration, model):
         messages.say(
             "warning",
             "the calibration was made for other weights than the model has now, so its probabilities and thresholds "
             "need not hold; make it anew with adesieve calibrate",
         )
-    return info
+    return calibration
 
 
 def _share(value: float, interval: tuple[float, float]) -> str:
@@ -271,18 +264,18 @@ def _share(value: float, interval: tuple[float, float]) -> str:
 def _threshold(model: Any, wanted: Wanted, messages: Messages) -> tuple[float, OperatingPoint | None]:
     text = wanted.value("threshold") or "0.5"
     looked_up = "=" in text
-    info = None
+    calibration = None
     if wanted.flag("calibrated") or wanted.flag("prevalence") or looked_up:
-        info = _check_calibration(model, wanted, messages)
+        calibration = _check_calibration(model, messages)
     if not looked_up:
         return float(text), None
     prevalence = wanted.value("prevalence")
     point = find_point(model, *parse_target(text), None if prevalence is None else float(prevalence))
-    assert info is not None
-    data = f" ({info.data.decode('utf-8', 'replace')})" if info.data else ""
+    assert calibration is not None
+    data = f" ({calibration.data})" if calibration.data else ""
     messages.say(
         "note",
-        f"threshold  {point.threshold:.9g} for {text}. On the {info.n} labelled texts of the calibration{data} it "
+        f"threshold  {point.threshold:.9g} for {text}. On the {calibration.n} labelled texts of the calibration{data} it "
         f"gave, with 95 % intervals, recall {_share(point.recall, point.recall_interval)}; where a share of "
         f"{point.prevalence:.4g} is positive, precision {_share(point.precision, point.precision_interval)}, and it "
         f"finds {_share(point.review, point.review_interval)} of all texts",
@@ -368,7 +361,7 @@ def _stats_object(run: Screening, model: Any, rows: int, opening: float, wanted:
         "model": {
             "name": run._model_facts["name"],
             "folder": info.folder.decode("utf-8", "replace"),
-            "sha256": _digest(model),
+            "sha256": _ffi.model_hash(model),
         },
         "run": {
             "device": f"cuda:{device['index']}" if device["type"] == "cuda" else device["type"],

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _ffi, settings
-from ._ffi import Watch as Watch
+from ._ffi import Watch
 from ._texts import Block
 from .errors import Error, InputOutput
 

@@ -639,6 +639,13 @@ def load() -> Any:
     return _library
 
 
+def model_hash(model: Any) -> str:
+    """An open model's SHA-256, in hexadecimal. The first time it reads all of the model's weights."""
+    digest = ctypes.create_string_buffer(65)
+    check(load().ade_model_hash(model, digest))
+    return digest.value.decode("ascii")
+
+
 def library_version() -> str:
     """The version of the library that is in use, such as ``"0.1.0"``.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import _ffi
-from .errors import Status
+from .errors import Unsupported
 
 METHODS = {method.name.lower(): method for method in _ffi.CalibrationMethod}
 
@@ -46,12 +46,17 @@ class OperatingPoint:
 
 
 def calibration_of(model: Any) -> Calibration | None:
-    """An open model's."""
-    info = _ffi.CalibrationInfo()
-    status = _ffi.load().ade_model_get_calibration(model, info)
-    if status == Status.UNSUPPORTED:
+    """An open model's, or None where it has none."""
+    try:
+        return needed_calibration(model)
+    except Unsupported:
         return None
-    _ffi.check(status)
+
+
+def needed_calibration(model: Any) -> Calibration:
+    """An open model's; the library's error where it has none."""
+    info = _ffi.CalibrationInfo()
+    _ffi.check(_ffi.load().ade_model_get_calibration(model, info))
     method = _ffi.CalibrationMethod(info.method)
     platt = method is _ffi.CalibrationMethod.PLATT
     return Calibration(
@@ -69,6 +74,11 @@ def calibration_of(model: Any) -> Calibration | None:
         data=info.data.decode("utf-8", "replace"),
         model=info.model.decode("ascii") if info.model else None,
     )
+
+
+def is_stale(calibration: Calibration, model: Any) -> bool:
+    """Whether it was fitted for other weights than the open model has. An older file does not say for which."""
+    return calibration.model is not None and calibration.model != _ffi.model_hash(model)
 
 
 def find_point(model: Any, target: _ffi.Target, value: float, prevalence: float | None) -> OperatingPoint:

@@ -16,12 +16,19 @@ from typing import Any, Union
 
 from . import _ffi, _html, settings
 from ._arrow import MOST_BYTES, Last, Rows, frame, schema
-from ._engine import Watch
+from ._ffi import Watch
 from ._optional import need
 from ._parquet import ParquetFile
 from ._progress import Progress, bar
 from ._version import __version__
-from .calibration import OperatingPoint, find_point, parse_target, prevalence_of
+from .calibration import (
+    OperatingPoint,
+    find_point,
+    is_stale,
+    needed_calibration,
+    parse_target,
+    prevalence_of,
+)
 from .errors import Cancelled, Error, InvalidArgument, Status, error_of
 from .rows import Hit, InputFile, Record, Stats, file_of, hit_of, record_of
 
@@ -98,9 +105,7 @@ class _Digest:
 
     def _run(self) -> None:
         try:
-            digest = ctypes.create_string_buffer(65)
-            _ffi.check(self._library.ade_model_hash(self._model, digest))
-            self._value = digest.value.decode("ascii")
+            self._value = _ffi.model_hash(self._model)
         except Error as error:
             self._why = str(error)
         finally:
@@ -779,15 +784,11 @@ def _open_prefilter(
     _ffi.check(library.ade_model_open(settings.path("prefilter", folder), _ffi.ModelOptions(log=_ffi.log), model))
     opened.callback(library.ade_model_close, model)
     shown = os.fspath(folder)
-    calibration, digest = _ffi.CalibrationInfo(), ctypes.create_string_buffer(65)
-    _ffi.check(library.ade_model_get_calibration(model, calibration))
-    if calibration.model:
-        _ffi.check(library.ade_model_hash(model, digest))
-        if digest.value != calibration.model:
-            raise InvalidArgument(
-                f"the prefilter {shown} was changed since its calibration was made, so nobody knows what it would "
-                f"drop; make it anew with adesieve calibrate"
-            )
+    if is_stale(needed_calibration(model), model):
+        raise InvalidArgument(
+            f"the prefilter {shown} was changed since its calibration was made, so nobody knows what it would drop; "
+            f"make it anew with adesieve calibrate"
+        )
     point = find_point(model, _ffi.Target.RECALL, float(recall), prevalence)
     _ffi.logger.info(
         "the prefilter %s lets %.4f of the positive sentences pass (95 %% interval %.4f to %.4f)",
