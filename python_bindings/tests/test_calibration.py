@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import shutil
 
@@ -186,3 +187,15 @@ def test_prefilter(calibrated, data, root):
     with adesieve.Classifier(data / "tiny_bert_cls", "cpu", "f32") as unnamed:
         with pytest.raises(adesieve.Error, match='looks for "ADE" and the model .* for "LABEL_1"'):
             unnamed.screen(file, prefilter=baseline)
+
+
+def test_a_prefilter_that_was_changed_is_refused(clf, root, data, tmp_path):
+    """Its calibration says for which weights it was made."""
+    folder = shutil.copytree(root / "models" / "tfidf-logreg", tmp_path / "prefilter")
+    file = data / "medline" / "pubmed1.xml"
+    clf.screen(file, prefilter=folder).close()
+    said = json.loads((folder / "calibration.json").read_text("utf-8"))
+    said["model"] = "0" * 64
+    (folder / "calibration.json").write_text(json.dumps(said), "utf-8")
+    with pytest.raises(adesieve.InvalidArgument, match="was changed since its calibration was made"):
+        clf.screen(file, prefilter=folder)
