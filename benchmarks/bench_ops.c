@@ -4,16 +4,17 @@
  *
  *     bench_ops [HIDDEN HEADS INTERMEDIATE LAYERS [TOKENS LENGTH]]
  *
- * The default is the default model: 384 12 1536 6, with batches of 256 tokens in texts of 27. An op's time is the
- * fastest of several repetitions of a long enough run: other programs can only add to it. */
+ * The default is the default model: 384 12 1536 6, with batches of 512 tokens in texts of 27. An op's time is the
+ * fastest of several repetitions of a long enough run: other programs can only add to it. "Bare" products are whole
+ * matrices by oneDNN and nothing else: what the fused ops could at best come to. */
 #include "adesieve.h"
 #include "ops.h"
-#include "threads.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 typedef struct shape {
     int32_t h, heads, f, layers, tokens, length;
@@ -27,10 +28,12 @@ typedef struct bench {
     shape            s;
     int32_t          n_texts;
     int32_t         *ids, *positions, *cu; /* (T), (T), (S + 1) */
-    ade_linear      *linear;
+    ade_linear      *linear, *linear2;
     void            *x, *y, *z;            /* (T, max(3H, F)) of fp32, at most */
+    ade_quant       *rows;                 /* (T) */
     float           *vector;               /* (max(3H, F)): weights and biases of LayerNorm */
-    double           total;                /* seconds of a forward pass so far */
+    float           *matrix;               /* (H, H) */
+    double           total, bare;          /* seconds of a forward pass so far; of its products alone */
     struct { const char *name; double seconds; } parts[16];
     int              n_parts;
 } bench;
@@ -48,22 +51,29 @@ static void *must_have(void *memory) {
     return memory;
 }
 
+/* Of this thread's processor time, which others hardly move. */
+static double processor_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
 /* Seconds of one call. */
 static double seconds_of(bench *b, op_fn op, int32_t n, int32_t k) {
     double best = INFINITY;
     int    calls = 1;
     must(op(b, n, k));
     for (;;) { /* calls that take 20 ms together */
-        double start = ade__seconds();
+        double start = processor_seconds();
         for (int i = 0; i < calls; i++) must(op(b, n, k));
-        double seconds = ade__seconds() - start;
+        double seconds = processor_seconds() - start;
         if (seconds > 0.02) break;
         calls *= 2;
     }
     for (int repetition = 0; repetition < 9; repetition++) {
-        double start = ade__seconds();
+        double start = processor_seconds();
         for (int i = 0; i < calls; i++) must(op(b, n, k));
-        double seconds = (ade__seconds() - start) / calls;
+        double seconds = (processor_seconds() - start) / calls;
         if (seconds < best) best = seconds;
     }
     return best;
@@ -85,58 +95,108 @@ static void report(bench *b, const char *part, const char *name, double seconds,
 }
 
 static ade_status run_linear(bench *b, int32_t m, int32_t unused) {
-    const ade_linear_args args = {.linear = b->linear, .x = b->x, .y = b->y, .m = m};
+    const ade_linear_args args = {.linear = b->linear, .x = b->x, .y = b->y, .m = m, .x_rows = b->rows,
+                                  .y_panel_stride = ((size_t)b->s.tokens + ADE_ROW_PAD) * (size_t)b->ops->linear_panel(b->linear)};
     (void)unused;
     return b->ops->linear(b->exec, &args);
 }
 
-static void bench_linear(bench *b, const char *what, int32_t n, int32_t k, int32_t m, int exact, double times) {
-    char                  name[80];
+static ade_status run_multiply(bench *b, int32_t m, int32_t unused) {
+    (void)unused;
+    return b->ops->multiply(b->exec, b->linear, m);
+}
+
+static ade_linear *make_linear(bench *b, int32_t n, int32_t k, int32_t group, int exact) {
+    ade_linear           *linear;
     float                *weight = must_have(malloc((size_t)n * (size_t)k * sizeof *weight));
-    const ade_linear_desc desc = {.weight = weight, .bias = NULL, .n = n, .k = k, .exact = exact};
-    size_t                in = b->info.act == ADE_F32 || exact ? 4 : 2;
+    const ade_linear_desc desc = {.weight = weight, .bias = NULL, .n = n, .k = k, .exact = exact, .group = group};
     for (size_t i = 0; i < (size_t)n * (size_t)k; i++) weight[i] = (float)(i % 31) / 31 - 0.5f;
-    must(b->ops->linear_create(b->backend, &desc, &b->linear));
-    must(b->ops->exec_prepare(b->exec, b->linear, m));
+    must(b->ops->linear_create(b->backend, &desc, &linear));
+    must(b->ops->exec_prepare(b->exec, linear, b->s.tokens));
+    free(weight);
+    return linear;
+}
+
+/* The whole matrix as one panel. */
+static void bench_bare(bench *b, const char *what, int32_t n, int32_t k, int32_t m, double times) {
+    char   name[80];
+    b->linear = make_linear(b, n, k, n, 0);
+    double seconds = seconds_of(b, run_multiply, m, 0), flops = 2.0 * m * n * k;
+    printf("  bare %-29s %9.1f us  %8.1f GFLOP/s\n", (snprintf(name, sizeof name, "%s (%d, %d) x (%d, %d)", what, (int)m, (int)k, (int)k, (int)n), name),
+           seconds * 1e6, flops / seconds * 1e-9);
+    b->bare += seconds * times;
+    b->ops->linear_destroy(b->linear);
+}
+
+static void bench_linear(bench *b, const char *what, int32_t n, int32_t k, int32_t m, int exact, double times) {
+    char   name[80];
+    size_t in = b->info.act == ADE_F32 || exact ? 4 : b->info.act == ADE_BF16 ? 2 : 1;
+    b->linear = make_linear(b, n, k, exact ? 0 : b->s.h / b->s.heads, exact);
     double seconds = seconds_of(b, run_linear, m, 0);
     snprintf(name, sizeof name, "linear %s (%d, %d) x (%d, %d)", what, (int)m, (int)k, (int)k, (int)n);
     report(b, "linear", name, seconds, times, 2.0 * m * n * k,
            (double)in * ((double)m * k + (double)n * k) + 4.0 * m * n);
     b->ops->linear_destroy(b->linear);
-    free(weight);
+}
+
+static ade_stream stream_of(bench *b, int32_t m) {
+    const ade_stream stream = {b->y, b->info.act == ADE_F32 ? b->y : b->z, b->rows, m, b->s.h};
+    return stream;
+}
+
+static ade_status run_linear_norm(bench *b, int32_t m, int32_t unused) {
+    const ade_linear_norm_args args = {b->linear, b->x, b->rows, stream_of(b, m), {b->vector, b->vector, 1e-12f}};
+    (void)unused;
+    return b->ops->linear_norm(b->exec, &args);
+}
+
+static ade_status run_feed_forward(bench *b, int32_t m, int32_t unused) {
+    const ade_feed_forward_args args = {b->linear, b->linear2, ADE_FN_GELU_ERF, stream_of(b, m), {b->vector, b->vector, 1e-12f}};
+    (void)unused;
+    return b->ops->feed_forward(b->exec, &args);
+}
+
+static void bench_fused(bench *b, const char *what, int32_t m, double times) {
+    char   name[80];
+    double h = b->s.h, f = b->s.f;
+    b->linear = make_linear(b, b->s.h, b->s.h, 0, 0);
+    snprintf(name, sizeof name, "linear_norm%s (%d, %d)", what, (int)m, (int)b->s.h);
+    report(b, "linear_norm", name, seconds_of(b, run_linear_norm, m, 0), times, 2 * m * h * h, m * h * 16);
+    b->ops->linear_destroy(b->linear);
+    b->linear = make_linear(b, b->s.f, b->s.h, 0, 0);
+    b->linear2 = make_linear(b, b->s.h, b->s.f, 0, 0);
+    snprintf(name, sizeof name, "feed_forward%s (%d, %d, %d)", what, (int)m, (int)b->s.h, (int)b->s.f);
+    report(b, "feed_forward", name, seconds_of(b, run_feed_forward, m, 0), times, 4 * m * h * f, m * h * 16);
+    b->ops->linear_destroy(b->linear);
+    b->ops->linear_destroy(b->linear2);
 }
 
 static ade_status run_embed(bench *b, int32_t unused, int32_t unused_too) {
     (void)unused, (void)unused_too;
     const ade_embed_args args = {.ids = b->ids, .positions = b->positions, .word = b->y, .position = b->y, .type = b->y,
                                  .table_type = ADE_F32, .ln_weight = b->vector, .ln_bias = b->vector, .eps = 1e-12f,
-                                 .x = b->x, .x_act = b->info.act == ADE_F32 ? NULL : b->z, .t = b->s.tokens, .h = b->s.h};
+                                 .x = b->x, .x_act = b->info.act == ADE_F32 ? NULL : b->z, .t = b->s.tokens, .h = b->s.h,
+                                 .x_rows = b->rows};
     return b->ops->embed(b->exec, &args);
 }
 
-static ade_status run_attention(bench *b, int32_t first_only, int32_t unused) {
-    (void)unused;
+static ade_status run_attention(bench *b, int32_t unused, int32_t unused_too) {
+    (void)unused, (void)unused_too;
     const ade_attention_args args = {.q = b->x, .k = (float *)b->x + b->s.h, .v = (float *)b->x + 2 * b->s.h,
-                                     .q_stride = 3 * b->s.h, .kv_stride = 3 * b->s.h, .cu_seqlens = b->cu, .out = b->y,
+                                     .q_stride = 3 * b->s.h, .kv_stride = 3 * b->s.h, .cu_seqlens = b->cu, .out = b->y, .out_rows = b->rows, .exact = b->z,
                                      .t = b->s.tokens, .s = b->n_texts, .a = b->s.heads, .d = b->s.h / b->s.heads,
-                                     .min_len = b->s.length, .max_len = b->s.length, .first_only = first_only,
+                                     .min_len = b->s.length, .max_len = b->s.length,
                                      .scale = 1.0f / sqrtf((float)(b->s.h / b->s.heads))};
     return b->ops->attention(b->exec, &args);
 }
 
-static ade_status run_layernorm(bench *b, int32_t m, int32_t unused) {
-    (void)unused;
-    const ade_layernorm_args args = {.x = b->x, .residual = b->y, .ln_weight = b->vector, .ln_bias = b->vector,
-                                     .eps = 1e-12f, .out = b->y, .out_act = b->info.act == ADE_F32 ? NULL : b->z, .m = m,
-                                     .h = b->s.h};
-    return b->ops->layernorm(b->exec, &args);
-}
-
-static ade_status run_activation(bench *b, int32_t m, int32_t unused) {
-    (void)unused;
-    const ade_activation_args args = {.x = b->x, .y = b->info.act == ADE_F32 ? b->x : b->z, .kind = ADE_FN_GELU_ERF,
-                                      .m = m, .n = b->s.f};
-    return b->ops->activation(b->exec, &args);
+static ade_status run_first_attention(bench *b, int32_t unused, int32_t unused_too) {
+    (void)unused, (void)unused_too;
+    const ade_first_attention_args args = {.q = b->y, .q_stride = b->s.h, .x = b->x, .wk = b->matrix, .wv = b->matrix,
+                                           .bv = b->vector, .cu_seqlens = b->cu, .out = b->z, .t = b->s.tokens, .s = b->n_texts,
+                                           .a = b->s.heads, .d = b->s.h / b->s.heads, .h = b->s.h, .max_len = b->s.length,
+                                           .scale = 1.0f / sqrtf((float)(b->s.h / b->s.heads))};
+    return b->ops->first_attention(b->exec, &args);
 }
 
 static void fill(void *memory, size_t count) {
@@ -158,6 +218,18 @@ static void make_texts(bench *b) {
     b->cu[b->n_texts] = s->tokens;
 }
 
+static const char *name_of(int32_t precision) {
+    return precision == ADE_PRECISION_F32 ? "f32" : precision == ADE_PRECISION_BF16 ? "bf16" : "int8";
+}
+
+/* What products read: any numbers that are neither huge nor tiny. */
+static void fill_act(bench *b) {
+    size_t count = (size_t)b->s.tokens * (size_t)(b->s.f > 3 * b->s.h ? b->s.f : 3 * b->s.h);
+    fill(b->x, count);
+    if (b->info.act != ADE_F32) memset(b->x, 0x3c, count * 2);
+    for (int32_t i = 0; i < b->s.tokens; i++) b->rows[i] = (ade_quant){0.01f, 128};
+}
+
 static void bench_precision(const shape *s, int32_t precision) {
     bench               b = {.ops = ade__cpu_ops(), .s = *s};
     ade_backend_options options = {.precision = precision};
@@ -168,49 +240,51 @@ static void bench_precision(const shape *s, int32_t precision) {
     }
     b.ops->describe(b.backend, &b.info);
     make_texts(&b);
-    const ade_exec_options exec = {
-        .max_tokens = s->tokens, .max_len = s->length, .head_size = s->h / s->heads, .slots = 1};
+    const ade_exec_options exec = {.max_tokens = s->tokens, .max_len = s->length, .head_size = s->h / s->heads, .slots = 1,
+                                   .hidden = s->h, .intermediate = s->f};
     must(b.ops->exec_create(b.backend, &exec, &b.exec));
     must(b.ops->alloc(b.backend, (size_t)s->tokens, width * sizeof(float), &b.x));
     must(b.ops->alloc(b.backend, (size_t)s->tokens, width * sizeof(float), &b.y));
     must(b.ops->alloc(b.backend, (size_t)s->tokens, width * sizeof(float), &b.z));
     b.vector = must_have(malloc(width * sizeof *b.vector));
-    fill(b.x, count);
-    fill(b.y, count);
+    b.matrix = must_have(malloc((size_t)s->h * (size_t)s->h * sizeof *b.matrix));
+    b.rows = must_have(malloc((size_t)s->tokens * sizeof *b.rows));
     fill(b.vector, width);
+    fill(b.matrix, (size_t)s->h * (size_t)s->h);
+    fill(b.y, count);
 
-    double t = s->tokens, h = s->h, f = s->f, act = b.info.act == ADE_F32 ? 4 : 2, copy = b.info.act == ADE_F32 ? 0 : 2;
+    double t = s->tokens, h = s->h, act = b.info.act == ADE_F32 ? 4 : b.info.act == ADE_BF16 ? 2 : 1;
     double full = s->layers - 1; /* layers on all tokens; the last one does most on first tokens only */
     double pairs = 0;
     for (int32_t i = 0; i < b.n_texts; i++) pairs += (double)(b.cu[i + 1] - b.cu[i]) * (b.cu[i + 1] - b.cu[i]);
 
-    printf("%s, %s; %d tokens in %d texts of %d, one thread\n", b.info.precision == ADE_PRECISION_F32 ? "f32" : "bf16",
-           b.info.instruction_set, (int)s->tokens, (int)b.n_texts, (int)s->length);
-    report(&b, "embed", "embed", seconds_of(&b, run_embed, 0, 0), 1, 0, t * h * (16 + copy));
-    fill(b.x, count); /* act inputs are read from here: any bits will do in f32, small numbers in bf16 */
-    if (b.info.act != ADE_F32) memset(b.x, 0x3c, count * 2);
+    printf("%s, %s; %d tokens in %d texts of %d, one thread\n", name_of(b.info.precision), b.info.instruction_set,
+           (int)s->tokens, (int)b.n_texts, (int)s->length);
+    fill_act(&b);
+    bench_bare(&b, "qkv", 3 * s->h, s->h, s->tokens, full);
+    bench_bare(&b, "out", s->h, s->h, s->tokens, full);
+    bench_bare(&b, "ffn in", s->f, s->h, s->tokens, full);
+    bench_bare(&b, "ffn out", s->h, s->f, s->tokens, full);
+    bench_bare(&b, "q and out, last layer", s->h, s->h, b.n_texts, 2);
+    bench_bare(&b, "ffn in, last layer", s->f, s->h, b.n_texts, 1);
+    bench_bare(&b, "ffn out, last layer", s->h, s->f, b.n_texts, 1);
+    report(&b, "embed", "embed", seconds_of(&b, run_embed, 0, 0), 1, 0, t * h * (16 + act));
+    fill_act(&b);
     bench_linear(&b, "qkv", 3 * s->h, s->h, s->tokens, 0, full);
-    bench_linear(&b, "kv, last layer", 2 * s->h, s->h, s->tokens, 0, 1);
-    bench_linear(&b, "out", s->h, s->h, s->tokens, 0, full);
-    bench_linear(&b, "ffn in", s->f, s->h, s->tokens, 0, full);
-    bench_linear(&b, "ffn out", s->h, s->f, s->tokens, 0, full);
-    bench_linear(&b, "ffn in, last layer", s->f, s->h, b.n_texts, 0, 1);
-    bench_linear(&b, "ffn out, last layer", s->h, s->f, b.n_texts, 0, 1);
-    bench_linear(&b, "q or out, last layer", s->h, s->h, b.n_texts, 0, 2);
+    bench_fused(&b, "", s->tokens, full);
+    bench_linear(&b, "q, last layer", s->h, s->h, b.n_texts, 0, 1);
+    bench_fused(&b, ", last layer", b.n_texts, 1);
     fill(b.x, count);
     bench_linear(&b, "pooler", s->h, s->h, b.n_texts, 1, 1);
     fill(b.x, count);
     fill(b.y, count);
     report(&b, "attention", "attention", seconds_of(&b, run_attention, 0, 0), full, 4 * pairs * h, t * h * (12 + act));
-    report(&b, "attention", "attention, first tokens only", seconds_of(&b, run_attention, 1, 0), 1, 4 * t * h,
-           t * h * 8 + b.n_texts * h * (4 + act));
-    report(&b, "layernorm", "layernorm", seconds_of(&b, run_layernorm, s->tokens, 0), 2 * full, 0, t * h * (12 + copy));
-    fill(b.x, count);
-    report(&b, "gelu", "gelu", seconds_of(&b, run_activation, s->tokens, 0), full, 0, t * f * (4 + act));
+    report(&b, "attention", "first_attention", seconds_of(&b, run_first_attention, 0, 0), 1,
+           4 * t * s->heads * h + 4 * b.n_texts * h * h, t * h * 4 + 8 * h * h);
 
     printf("  a forward pass: %.0f us, %.0f tokens/s, %.0f texts/s;", b.total * 1e6, t / b.total, b.n_texts / b.total);
     for (int i = 0; i < b.n_parts; i++) printf(" %s %.1f %%", b.parts[i].name, 100 * b.parts[i].seconds / b.total);
-    printf("\n");
+    printf("\n  bare products: %.0f us, %.1f %% of it\n", b.bare * 1e6, 100 * b.bare / b.total);
 
     b.ops->release(b.backend, b.x);
     b.ops->release(b.backend, b.y);
@@ -218,13 +292,15 @@ static void bench_precision(const shape *s, int32_t precision) {
     b.ops->exec_destroy(b.exec);
     b.ops->close(b.backend);
     free(b.vector);
+    free(b.matrix);
+    free(b.rows);
     free(b.ids);
     free(b.positions);
     free(b.cu);
 }
 
 int main(int argc, char **argv) {
-    shape          s = {384, 12, 1536, 6, 256, 27};
+    shape          s = {384, 12, 1536, 6, 512, 27};
     int32_t *const members[] = {&s.h, &s.heads, &s.f, &s.layers, &s.tokens, &s.length};
     for (int i = 1; i < argc; i++) {
         char *end;
@@ -241,5 +317,6 @@ int main(int argc, char **argv) {
     }
     bench_precision(&s, ADE_PRECISION_F32);
     bench_precision(&s, ADE_PRECISION_BF16);
+    bench_precision(&s, ADE_PRECISION_INT8);
     return 0;
 }

@@ -229,6 +229,8 @@ typedef enum ade_precision {
     ADE_PRECISION_BF16 = 2,
     ADE_PRECISION_F16  = 3,
     ADE_PRECISION_F64  = 4, /* a baseline's, and no other model's */
+    ADE_PRECISION_INT8 = 5, /* on a CPU with AVX-512 VNNI or AMX: bytes in the matrix products, with a scale for each output
+                               of a weight matrix and for each token. Faster, and a few decisions differ from f32's */
     ADE_PRECISION_FORCE_32_BITS = 0x7fffffff
 } ade_precision;
 
@@ -283,6 +285,32 @@ typedef struct ade_session_info {
 /* Fills *info; its strings live as long as the session. */
 ADE_API ade_status ade_session_get_info(const ade_session *session, ade_session_info *info);
 
+/* What a session has spent its time on since it was opened. The stages are seconds of threads, added up over all of
+ * them: on a CPU they and what is left over make up `encoding`; on a GPU, which computes by itself, they are 0. */
+typedef struct ade_session_profile {
+    uint32_t struct_size;
+    int32_t  threads;     /* as in ade_session_info */
+    uint64_t texts, tokens, batches; /* encoded */
+    double   seconds;     /* by the clock, inside calls that classify */
+    double   tokenizing;  /* on a baseline: all of its work */
+    double   encoding;    /* from packing batches to results; of this: */
+    double   products;    /* the matrix products alone */
+    double   attention;
+    double   elementwise; /* embeddings, biases, activation, residuals, LayerNorm, conversions */
+    double   waiting;     /* for other threads that shared a batch */
+    double   operations;  /* multiplications and additions of the products, for real tokens only */
+} ade_session_profile;
+#define ADE_SESSION_PROFILE_INIT { (uint32_t)sizeof(ade_session_profile), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/* Not while a call is in progress in another thread (ADE_BUSY). Statuses: INVALID_ARGUMENT, BUSY. */
+ADE_API ade_status ade_session_get_profile(ade_session *session, ade_session_profile *profile);
+
+/* Runs the matrix products of batches of `tokens` tokens in `texts` texts, 1 <= texts <= tokens / 2, and nothing else, on
+ * all threads at once for about half a second. *seconds: one batch's on one thread, the fastest of the slowest thread.
+ * That is the limit for what the rest of the encoder could at best approach. Statuses: INVALID_ARGUMENT, BUSY;
+ * UNSUPPORTED on a GPU, with a baseline, on ADE_DEVICE_NONE. */
+ADE_API ade_status ade_session_time_products(ade_session *session, int32_t tokens, int32_t texts, double *seconds);
+
 typedef struct ade_result {
     int32_t label;     /* index of the highest score; 0 for regression */
     float   score;     /* the positive label's probability; for regression the value */
@@ -323,6 +351,18 @@ typedef struct ade_tokens_info {
  * BAD_INPUT, BUSY. */
 ADE_API ade_status ade_tokenize(ade_session *session, ade_text text, ade_token *tokens, size_t capacity,
                                 ade_tokens_info *info);
+
+/* Tokenizes n_texts texts just as ade_classify does, on the calling thread, and gives the ids of one after those of the
+ * other, special tokens included. With a baseline: the numbers of its terms.
+ * ids         (capacity) receives the ids; NULL with capacity 0 asks for their number only.
+ * row_starts  (n_texts + 1) receives where the ids of each text begin, and behind the last one's, n_ids; NULL = not
+ *             wanted.
+ * n_ids       receives the number of all ids; never NULL.
+ * Against the rule for errors, what ids and row_starts hold after a failure is not said: ids are written as they come.
+ * Statuses: INVALID_ARGUMENT (also: more ids than capacity; *n_ids is set then), OUT_OF_MEMORY, BAD_INPUT (names the
+ * text, from 0, and the byte), BAD_MODEL (an unknown word, and no token for such), BUSY. */
+ADE_API ade_status ade_encode(ade_session *session, const ade_text *texts, size_t n_texts, int32_t *ids,
+                              size_t capacity, size_t *row_starts, size_t *n_ids);
 
 /* ---- Calibration and operating points ---------------------------------------------------------------------------- */
 
@@ -647,6 +687,9 @@ ADE_API ade_status ade_screen_get_file(const ade_screen *screen, ade_screen_file
 
 /* What the run's session resolved to (device, precision, threads). Strings live as long as the screen. */
 ADE_API ade_status ade_screen_get_session_info(const ade_screen *screen, ade_session_info *info);
+
+/* What the run has spent its time on, as ade_session_get_profile; ADE_BUSY while it classifies: ask after its last row. */
+ADE_API ade_status ade_screen_get_profile(ade_screen *screen, ade_session_profile *profile);
 
 ADE_API void ade_screen_close(ade_screen *screen); /* NULL is fine; a run may be closed before its end */
 

@@ -1,43 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The CPU behind ops.h: chooses the instruction-set level once, owns memory and scratch, forwards every op. */
+ * The CPU behind ops.h: chooses the instruction-set level once, owns memory. What runs on it is in cpu_exec.c. */
 #include "cpu_common.h"
+#include "cpu_exec.h"
 #include "gemm_cpu.h"
 
 #include "alloc.h"
+#include "isa.h"
 #include "status.h"
 
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /* Tokens a batch. Measured from 64 to 1024 on an AMD EPYC (Zen 4): from 384 on the rate hardly grows, and smaller
  * batches spread better over threads. */
 #define TOKEN_BUDGET 512
 
-struct ade_backend {
-    ade_dtype              act;
-    const ade_cpu_kernels *kernels;
-    ade_gemm_engine       *gemm;
-    char                   name[64], instruction_set[64];
-};
-
-struct ade_exec {
-    ade_backend           *backend;
-    ade_gemm_exec         *gemm;
-    struct ade_cpu_scratch scratch;
-    int32_t                head_size;
-};
-
 /* Never above oneDNN's own choice, so that its variable ONEDNN_MAX_CPU_ISA holds back all that runs on a CPU. */
 static const ade_cpu_kernels *choose(void) {
 #if defined(ADE_CPU_LEVELS) && defined(__x86_64__)
-    int most = ade__gemm_level();
-    __builtin_cpu_init();
-    if (most >= 4 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd"))
-        return &ade__cpu_kernels_v4;
-    if (most >= 3 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
-        return &ade__cpu_kernels_v3;
+    int     most = ade__gemm_level();
+    ade_isa best = ade__isa_best();
+    if (most >= 4 && best >= ADE_ISA_AVX512_BF16 && ade__gemm_has_bf16()) return &ade__cpu_kernels_v4b;
+    if (most >= 4 && best >= ADE_ISA_AVX512) return &ade__cpu_kernels_v4;
+    if (most >= 3 && best >= ADE_ISA_AVX2) return &ade__cpu_kernels_v3;
 #endif
     return &ade__cpu_kernels_v1;
+}
+
+/* The variable is read once: oneDNN takes a limit only before its first product. */
+static pthread_once_t limited = PTHREAD_ONCE_INIT;
+static int            limit_is_known, limit_is_kept;
+
+static void limit_once(void) {
+    ade_isa limit;
+    limit_is_known = ade__isa_limit(&limit);
+    limit_is_kept = !limit_is_known || limit == ADE_ISA_AMX || ade__gemm_limit(limit);
+}
+
+static ade_status check_limit(void) {
+    pthread_once(&limited, limit_once);
+    if (!limit_is_known)
+        return ade__fail(ADE_INVALID_ARGUMENT,
+                         "the environment variable ADESIEVE_MAX_ISA holds \"%.40s\"; it takes baseline, sse4.2, avx2, avx512, "
+                         "avx512_vnni, avx512_bf16 or amx",
+                         getenv("ADESIEVE_MAX_ISA") ? getenv("ADESIEVE_MAX_ISA") : "");
+    if (!limit_is_kept)
+        return ade__fail(ADE_UNSUPPORTED, "oneDNN, which this program used before adesieve, no longer takes the limit that "
+                                          "ADESIEVE_MAX_ISA sets; set ONEDNN_MAX_CPU_ISA as well");
+    return ADE_OK;
 }
 
 static void processor_name(char *out, size_t capacity) {
@@ -59,17 +70,36 @@ static ade_status cpu_probe(int32_t device_index) {
     return ADE_OK;
 }
 
-static ade_status cpu_open(const ade_backend_options *options, ade_backend **out) {
-    int native = ade__gemm_has_bf16();
-    if (options->precision == ADE_PRECISION_F16)
-        return ade__fail(ADE_UNSUPPORTED, "precision f16 needs a GPU; on a CPU use f32%s", native ? " or bf16" : "");
-    if (options->precision == ADE_PRECISION_BF16 && !native)
+static ade_status check_precision(int32_t precision) {
+    const int bf16 = ade__gemm_has_bf16();
+    switch (precision) {
+    case ADE_PRECISION_F16:
+        return ade__fail(ADE_UNSUPPORTED, "precision f16 needs a GPU; on a CPU use f32%s", bf16 ? " or bf16" : "");
+    case ADE_PRECISION_BF16:
+        if (bf16) return ADE_OK;
         return ade__fail(ADE_UNSUPPORTED,
                          "precision bf16 needs a processor with AVX-512 BF16 or AMX, and this one has %s; use f32",
                          ade__gemm_isa());
+    case ADE_PRECISION_INT8:
+        if (ade__gemm_has_int8()) return ADE_OK;
+        return ade__fail(ADE_UNSUPPORTED,
+                         "precision int8 needs a processor with AVX-512 VNNI or AMX, and this one has %s; use f32",
+                         ade__gemm_isa());
+    default: return ADE_OK;
+    }
+}
+
+static ade_dtype act_of(int32_t precision) {
+    if (precision == ADE_PRECISION_INT8) return ADE_I8;
+    return precision == ADE_PRECISION_F32 || !ade__gemm_has_bf16() ? ADE_F32 : ADE_BF16;
+}
+
+static ade_status cpu_open(const ade_backend_options *options, ade_backend **out) {
+    ADE_TRY(check_limit());
+    ADE_TRY(check_precision(options->precision));
     ade_backend *backend = ade__calloc(1, sizeof *backend);
     if (!backend) return ADE_OUT_OF_MEMORY;
-    backend->act = options->precision == ADE_PRECISION_F32 || !native ? ADE_F32 : ADE_BF16;
+    backend->act = act_of(options->precision);
     backend->kernels = choose();
     processor_name(backend->name, sizeof backend->name);
     snprintf(backend->instruction_set, sizeof backend->instruction_set, "%s, %s", ade__gemm_isa(),
@@ -90,14 +120,17 @@ static void cpu_close(ade_backend *backend) {
 }
 
 static void cpu_describe(const ade_backend *backend, ade_backend_info *info) {
-    info->precision = backend->act == ADE_F32 ? ADE_PRECISION_F32 : ADE_PRECISION_BF16;
+    memset(info, 0, sizeof *info);
+    info->precision = backend->act == ADE_I8     ? ADE_PRECISION_INT8
+                      : backend->act == ADE_BF16 ? ADE_PRECISION_BF16
+                                                 : ADE_PRECISION_F32;
     info->act = backend->act;
     info->res = ADE_F32;
     info->table_type = ADE_F32;
-    info->bias_in_linear = 1; /* oneDNN adds it to its own sums, which costs nothing */
+    info->bias_in_linear = 1;
+    info->panels = 1;
     info->token_budget = TOKEN_BUDGET;
-    info->execs = 0;
-    info->slots = 1; /* ops run at once: a second batch could not be on its way meanwhile */
+    info->slots = 1;
     info->device_name = backend->name;
     info->instruction_set = backend->instruction_set;
 }
@@ -135,88 +168,7 @@ static ade_status cpu_linear_create(ade_backend *backend, const ade_linear_desc 
     return ade__gemm_linear_new(backend->gemm, desc, out);
 }
 
-static void cpu_exec_destroy(ade_exec *exec) {
-    if (!exec) return;
-    ade__gemm_exec_free(exec->gemm);
-    ade__aligned_free(exec->scratch.keys);
-    ade__aligned_free(exec->scratch.scores);
-    ade__aligned_free(exec->scratch.values);
-    ade__free(exec);
-}
-
-static ade_status cpu_exec_create(ade_backend *backend, const ade_exec_options *options, ade_exec **out) {
-    ade_exec *exec = ade__calloc(1, sizeof *exec);
-    if (!exec) return ADE_OUT_OF_MEMORY;
-    exec->backend = backend;
-    exec->scratch.padded_len = (options->max_len + 31) / 32 * 32;
-    size_t row = (size_t)exec->scratch.padded_len * sizeof(float);
-    exec->head_size = options->head_size;
-    exec->scratch.scores = ade__aligned_malloc(ADE_CPU_GROUP, row);
-    exec->scratch.keys = ade__aligned_malloc((size_t)options->head_size, row);
-    exec->scratch.values = ade__aligned_malloc(16, row);
-    int        complete = exec->scratch.keys && exec->scratch.scores && exec->scratch.values;
-    ade_status status = complete ? ade__gemm_exec_new(backend->gemm, &exec->gemm) : ADE_OUT_OF_MEMORY;
-    if (status != ADE_OK) {
-        cpu_exec_destroy(exec);
-        return status;
-    }
-    *out = exec;
-    return ADE_OK;
-}
-
-static ade_status cpu_exec_prepare(ade_exec *exec, const ade_linear *linear, int32_t max_rows) {
-    (void)max_rows;
-    return ade__gemm_exec_prepare(exec->gemm, linear);
-}
-
-/* Ops run where they are called, so a copy is just that, and nothing is ever waited for. */
-static ade_status cpu_copy(ade_exec *exec, int32_t slot, void *to, const void *from, size_t bytes) {
-    (void)exec;
-    (void)slot;
-    if (bytes) memcpy(to, from, bytes);
-    return ADE_OK;
-}
-
-static ade_status cpu_wait(ade_exec *exec, int32_t slot) {
-    (void)exec;
-    (void)slot;
-    return ADE_OK;
-}
-
-static ade_status cpu_embed(ade_exec *exec, const ade_embed_args *args) {
-    exec->backend->kernels->embed(args, exec->backend->act);
-    return ADE_OK;
-}
-
-static ade_status cpu_linear(ade_exec *exec, const ade_linear_args *args) { return ade__gemm_run(exec->gemm, args); }
-
-static ade_status cpu_attention(ade_exec *exec, const ade_attention_args *args) {
-    if (args->max_len > exec->scratch.padded_len || args->d > exec->head_size)
-        return ade__fail(ADE_INTERNAL, "attention over %d tokens and heads of %d came to an exec made for %d and %d",
-                         (int)args->max_len, (int)args->d, (int)exec->scratch.padded_len, (int)exec->head_size);
-    exec->backend->kernels->attention(args, exec->backend->act, &exec->scratch);
-    return ADE_OK;
-}
-
-static ade_status cpu_layernorm(ade_exec *exec, const ade_layernorm_args *args) {
-    exec->backend->kernels->layernorm(args, exec->backend->act);
-    return ADE_OK;
-}
-
-static ade_status cpu_activation(ade_exec *exec, const ade_activation_args *args) {
-    exec->backend->kernels->activation(args, exec->backend->act);
-    return ADE_OK;
-}
-
-static ade_status cpu_pool(ade_exec *exec, const ade_pool_args *args) {
-    exec->backend->kernels->pool(args, exec->backend->act);
-    return ADE_OK;
-}
-
-static ade_status cpu_probs(ade_exec *exec, const ade_probs_args *args) {
-    exec->backend->kernels->probs(args);
-    return ADE_OK;
-}
+static int32_t cpu_linear_panel(const ade_linear *linear) { return ade__gemm_shape(linear)->width; }
 
 const ade_ops *ade__cpu_ops(void) {
     static const ade_ops ops = {
@@ -234,19 +186,26 @@ const ade_ops *ade__cpu_ops(void) {
         .host_release = cpu_release,
         .linear_create = cpu_linear_create,
         .linear_destroy = ade__gemm_linear_free,
-        .exec_create = cpu_exec_create,
-        .exec_destroy = cpu_exec_destroy,
-        .exec_prepare = cpu_exec_prepare,
-        .push = cpu_copy,
-        .pull = cpu_copy,
-        .wait = cpu_wait,
-        .embed = cpu_embed,
-        .linear = cpu_linear,
-        .attention = cpu_attention,
-        .layernorm = cpu_layernorm,
-        .activation = cpu_activation,
-        .pool = cpu_pool,
-        .probs = cpu_probs,
+        .linear_panel = cpu_linear_panel,
+        .exec_create = ade__cpu_exec_create,
+        .exec_destroy = ade__cpu_exec_destroy,
+        .exec_prepare = ade__cpu_exec_prepare,
+        .push = ade__cpu_copy,
+        .pull = ade__cpu_copy,
+        .wait = ade__cpu_wait,
+        .embed = ade__cpu_embed,
+        .linear = ade__cpu_linear,
+        .attention = ade__cpu_attention,
+        .layernorm = ade__cpu_layernorm,
+        .activation = ade__cpu_activation,
+        .pool = ade__cpu_pool,
+        .probs = ade__cpu_probs,
+        .linear_norm = ade__cpu_linear_norm,
+        .feed_forward = ade__cpu_feed_forward,
+        .first_attention = ade__cpu_first_attention,
+        .exec_join = ade__cpu_exec_join,
+        .multiply = ade__cpu_multiply,
+        .exec_times = ade__cpu_exec_times,
     };
     return &ops;
 }

@@ -13,4 +13,9 @@ const ade_cpu_kernels ADE_PASTE(ade__cpu_kernels, ADE_ISA) = {
     .activation = ADE_CPU(activation),
     .pool = ADE_CPU(pool),
     .probs = ADE_CPU(probs),
+    .first_attention = ADE_CPU(first_attention),
+    .dequantize = ADE_CPU(dequantize),
+    .rows_activation = ADE_CPU(rows_activation),
+    .rows_norm = ADE_CPU(rows_norm),
+    .rows_convert = ADE_CPU(rows_convert),
 };

@@ -224,6 +224,7 @@ static ade_status cuda_open(const ade_backend_options *options, ade_backend **ou
         return report(ADE_UNSUPPORTED, "precision %s is not available on a GPU; use f16, or device cpu",
                       options->precision == ADE_PRECISION_F32    ? "f32"
                       : options->precision == ADE_PRECISION_BF16 ? "bf16"
+                      : options->precision == ADE_PRECISION_INT8 ? "int8"
                                                                  : "of this kind");
     TRY(examine(options->device_index, &properties));
     ade_backend *backend = static_cast<ade_backend *>(calloc(1, sizeof *backend));
@@ -248,6 +249,7 @@ static ade_status cuda_open(const ade_backend_options *options, ade_backend **ou
 static void cuda_describe(const ade_backend *backend, ade_backend_info *info) {
     info->precision = ADE_PRECISION_F16;
     info->act = info->res = info->table_type = ADE_F16;
+    info->panels = 0;
     info->bias_in_linear = 0; /* layernorm and activation read these values anyway, and add in fp32 */
     info->token_budget = backend->token_budget;
     info->execs = 1; /* a batch fills the device */
@@ -546,6 +548,8 @@ static const ade_ops ops = { /* in the order of ops.h */
     cuda_push,         cuda_pull,          cuda_wait,
     cuda_embed,        cuda_linear,        cuda_attention,   cuda_layernorm,
     cuda_activation,   cuda_pool,          cuda_probs,
+    nullptr,           nullptr,            nullptr,          nullptr, /* no panels, fused ops, */
+    nullptr,           nullptr,            nullptr,                   /* teams or times */
 };
 /* clang-format on */
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fits erf(x) = x P(x^2) / Q(x^2) on [0, 4], P of degree 6 and Q of degree 4, for activation_cpu.c.
+"""Fits erf(x) = x P(x^2) / Q(x^2) on [0, 4], P of degree 6 and Q of degree 4, for activation_vec.h.
 
 Minimax by Lawson's method: weighted least squares on the linearised problem, whose weights grow where the error is
 largest. Needs numpy; prints the largest error and the coefficients, constant term first.

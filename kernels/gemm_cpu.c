@@ -1,32 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Y = X W^T + b by oneDNN's matmul primitive, one thread a call (the workers are ours: each multiplies its own batch in
- * its own cache, and the sums over K never depend on the number of threads).
+ * its own cache, or its own panels of a batch that they share; the sums over K never depend on the number of threads).
  *
- * Rows. A primitive is made for each multiple of 16 rows up to 128 and used for exactly that many; a batch is cut into
- * blocks of 128 and one smaller block, rounded up to 16 (the rows beyond are computed and ignored). 128 rows already
- * run at the speed of large matrices, and their activations stay in the second-level cache.
+ * Panels. A matrix is cut into panels of 64 or 128 columns, each packed by itself, whoever computes them: dense outputs of
+ * 64 columns and 128 rows already run at the speed of large matrices. A matrix that stays `exact` is one panel.
+ *
+ * Rows. A primitive is made for each multiple of 16 rows up to 128 and used for exactly that many; the rows beyond are
+ * computed and ignored.
  *
  * Same bits whatever the batch. Each plan is checked once when it is made: with all rows of X equal, all rows of Y must
  * be equal to the bit, in every number of rows. A number of rows for which oneDNN sums over K in another order, be it in
  * some rows alone, is not used; a larger one takes its place. (All of its AVX-512 products have been seen to pass; on
  * AVX2 those of 32 rows do not.) Should the largest fail, a plan goes one row at a time, which cannot depend on anything.
  *
+ * int8. X is unsigned bytes, W signed ones, products are exact int32: |sum| <= 255 * 127 * K, so K is limited.
+ *
  * oneDNN 2.6 and 3.x differ in how descriptors are made; the few lines that know are together below. */
 #include "gemm_cpu.h"
 
 #include "alloc.h"
 #include "fp16.h"
+#include "isa.h"
 #include "status.h"
 
 #include <oneapi/dnnl/dnnl.h>
 #include <pthread.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #if DNNL_CPU_RUNTIME == DNNL_RUNTIME_OMP
 #include <omp.h>
 #endif
 
 #define STEP 16
-#define MOST_ROWS 128
+#define MOST_ROWS ADE_GEMM_ROWS
+#define PANEL 64       /* columns; of matrices with WIDE columns and more twice as many: fewer calls, and enough to share */
+#define WIDE 1024
+#define MOST_K_INT8 65536 /* times 255 * 127 still fits an int32 */
 #define VARIANTS (MOST_ROWS / STEP)
 
 #define DNNL_TRY(call)                                                                                               \
@@ -59,7 +69,7 @@ static dnnl_status_t desc_copy(desc_ref *to, desc_const_ref from) { return dnnl_
 static desc_const_ref desc_get(const desc_ref *d) { return *d; }
 static dnnl_status_t  matmul_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const desc_ref *x, const desc_ref *w,
                                 const desc_ref *b, const desc_ref *y, const_dnnl_primitive_attr_t attr) {
-    return dnnl_matmul_primitive_desc_create(pd, engine, *x, *w, *b, *y, attr);
+    return dnnl_matmul_primitive_desc_create(pd, engine, *x, *w, b ? *b : NULL, *y, attr);
 }
 #else
 typedef dnnl_memory_desc_t        desc_ref; /* a plain struct */
@@ -83,11 +93,11 @@ static dnnl_status_t  matmul_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
 
 /* ---- Plans ------------------------------------------------------------------------------------------------------- */
 
-typedef struct plan { /* all matrices of one size share it */
+typedef struct plan { /* all panels of one size share it */
     struct plan     *next;
     int              index; /* its place in every exec's table */
     int32_t          n, k;
-    dnnl_data_type_t type;  /* of X and W; Y and b are fp32 */
+    dnnl_data_type_t x_type, w_type, y_type; /* b is fp32 */
     unsigned char    usable[VARIANTS];
     int              row_by_row; /* the fallback: primitives[0] is for one row */
     desc_ref         weights;
@@ -106,12 +116,18 @@ struct ade_gemm_engine {
     int             n_plans;
 };
 
+typedef struct packed_panel {
+    plan         *plan;
+    dnnl_memory_t weights, bias; /* bias NULL in int8 */
+} packed_panel;
+
 struct ade_linear {
+    ade_gemm_shape   shape;
     ade_gemm_engine *engine;
-    plan            *plan;
-    void            *packed;  /* weights in the plan's layout; ours */
-    float           *bias_data;
-    dnnl_memory_t    weights, bias;
+    packed_panel    *panel;  /* (panels) */
+    char            *packed; /* all panels, each in its plan's layout; ours */
+    float           *bias, *scales;
+    int32_t         *sums;
 };
 
 typedef struct bound_plan { /* a plan's argument objects for one thread */
@@ -146,27 +162,42 @@ static void restore_threads(int before) {
 #endif
 }
 
-int ade__gemm_has_bf16(void) {
-    return ((unsigned)dnnl_get_effective_cpu_isa() & (unsigned)dnnl_cpu_isa_avx512_core_bf16) ==
-           (unsigned)dnnl_cpu_isa_avx512_core_bf16;
+/* May oneDNN use all of `wanted`? Its levels are sets of bits, each with those below. */
+static int may_use(dnnl_cpu_isa_t wanted) {
+    return ((unsigned)dnnl_get_effective_cpu_isa() & (unsigned)wanted) == (unsigned)wanted;
 }
 
+int ade__gemm_has_bf16(void) { return may_use(dnnl_cpu_isa_avx512_core_bf16); }
+
+int ade__gemm_has_int8(void) { return may_use(dnnl_cpu_isa_avx512_core_vnni); }
+
 const char *ade__gemm_isa(void) {
-    unsigned isa = (unsigned)dnnl_get_effective_cpu_isa();
-#define HAS(which) ((isa & (unsigned)(which)) == (unsigned)(which))
-    if (HAS(dnnl_cpu_isa_avx512_core_amx)) return "AMX";
-    if (HAS(dnnl_cpu_isa_avx512_core_bf16)) return "AVX-512 BF16";
-    if (HAS(dnnl_cpu_isa_avx512_core)) return "AVX-512";
-    if (HAS(dnnl_cpu_isa_avx2)) return "AVX2";
-    if (HAS(dnnl_cpu_isa_avx)) return "AVX";
+    if (may_use(dnnl_cpu_isa_avx512_core_amx)) return "AMX";
+    if (may_use(dnnl_cpu_isa_avx512_core_bf16)) return "AVX-512 BF16";
+    if (may_use(dnnl_cpu_isa_avx512_core_vnni)) return "AVX-512 VNNI";
+    if (may_use(dnnl_cpu_isa_avx512_core)) return "AVX-512";
+    if (may_use(dnnl_cpu_isa_avx2)) return "AVX2";
+    if (may_use(dnnl_cpu_isa_avx)) return "AVX";
     return "SSE4.1";
-#undef HAS
+}
+
+int ade__gemm_limit(int isa) {
+    static const dnnl_cpu_isa_t LIMITS[] = {[ADE_ISA_BASELINE] = dnnl_cpu_isa_sse41,
+                                            [ADE_ISA_SSE42] = dnnl_cpu_isa_sse41,
+                                            [ADE_ISA_AVX2] = dnnl_cpu_isa_avx2,
+                                            [ADE_ISA_AVX512] = dnnl_cpu_isa_avx512_core,
+                                            [ADE_ISA_AVX512_VNNI] = dnnl_cpu_isa_avx512_core_vnni,
+                                            [ADE_ISA_AVX512_BF16] = dnnl_cpu_isa_avx512_core_bf16,
+                                            [ADE_ISA_AMX] = dnnl_cpu_isa_avx512_core_amx};
+    const char *variable = getenv("ONEDNN_MAX_CPU_ISA");
+    if (!variable || !*variable) (void)dnnl_set_max_cpu_isa(LIMITS[isa]); /* else both limits hold: the kernels are ours */
+    const unsigned above = (unsigned)dnnl_get_effective_cpu_isa() & ~(unsigned)LIMITS[isa];
+    return (variable && *variable) || above == 0;
 }
 
 int ade__gemm_level(void) {
-    unsigned isa = (unsigned)dnnl_get_effective_cpu_isa();
-    if ((isa & (unsigned)dnnl_cpu_isa_avx512_core) == (unsigned)dnnl_cpu_isa_avx512_core) return 4;
-    return (isa & (unsigned)dnnl_cpu_isa_avx2) == (unsigned)dnnl_cpu_isa_avx2 ? 3 : 1;
+    if (may_use(dnnl_cpu_isa_avx512_core)) return 4;
+    return may_use(dnnl_cpu_isa_avx2) ? 3 : 1;
 }
 
 ade_status ade__gemm_engine_new(ade_dtype act, ade_gemm_engine **out) {
@@ -219,15 +250,15 @@ static ade_status plan_add(ade_gemm_engine *engine, plan *p, int variant, int32_
     dnnl_primitive_attr_t  attr = NULL;
     dnnl_primitive_desc_t  pd = NULL;
     dnnl_status_t          failed;
-    const dnnl_data_type_t f32 = dnnl_f32;
     memset(&bias, 0, sizeof bias);
-    failed = desc_strided(&p->x[variant], x_dims, p->type, x_strides);
-    if (!failed) failed = desc_strided(&p->y[variant], y_dims, f32, y_strides);
-    if (!failed) failed = desc_strided(&bias, b_dims, f32, b_strides);
-    if (!failed && first) failed = desc_any(&p->weights, w_dims, p->type);
+    failed = desc_strided(&p->x[variant], x_dims, p->x_type, x_strides);
+    if (!failed) failed = desc_strided(&p->y[variant], y_dims, p->y_type, y_strides);
+    if (!failed) failed = desc_strided(&bias, b_dims, dnnl_f32, b_strides);
+    if (!failed && first) failed = desc_any(&p->weights, w_dims, p->w_type);
     if (!failed) failed = dnnl_primitive_attr_create(&attr);
     if (!failed) failed = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-    if (!failed) failed = matmul_pd(&pd, engine->engine, &p->x[variant], &p->weights, &bias, &p->y[variant], attr);
+    if (!failed) failed = matmul_pd(&pd, engine->engine, &p->x[variant], &p->weights, p->y_type == dnnl_s32 ? NULL : &bias,
+                                     &p->y[variant], attr);
     if (!failed && first) {
         desc_free(&p->weights);
         failed = desc_copy(&p->weights, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0));
@@ -264,10 +295,11 @@ static ade_status plan_run(ade_gemm_engine *engine, plan *p, int variant, void *
     ADE_TRY_GOTO(memory_new(engine, &p->scratch, scratch, &m[4]), done);
     dnnl_exec_arg_t arguments[] = {{DNNL_ARG_SRC, m[0]},
                                    {DNNL_ARG_WEIGHTS, m[1]},
-                                   {DNNL_ARG_BIAS, m[2]},
                                    {DNNL_ARG_DST, m[3]},
-                                   {DNNL_ARG_SCRATCHPAD, m[4]}};
-    dnnl_status_t   failed = dnnl_primitive_execute(p->primitives[variant], engine->stream, 5, arguments);
+                                   {DNNL_ARG_SCRATCHPAD, m[4]},
+                                   {DNNL_ARG_BIAS, m[2]}};
+    dnnl_status_t   failed =
+        dnnl_primitive_execute(p->primitives[variant], engine->stream, p->y_type == dnnl_s32 ? 4 : 5, arguments);
     if (failed) status = dnnl_failed(failed, "dnnl_primitive_execute", __LINE__);
 done:
     for (int i = 0; i < 5; i++)
@@ -276,16 +308,22 @@ done:
     return status;
 }
 
-static void *filled(size_t count, dnnl_data_type_t type, size_t period) {
-    void    *data = ade__aligned_malloc(count, sizeof(float));
+static size_t type_size(dnnl_data_type_t type) { return type == dnnl_f32 ? 4 : type == dnnl_bf16 ? 2 : 1; }
+
+/* `bytes` of memory full of values; every `period` values the same ones again. */
+static void *filled(size_t bytes, dnnl_data_type_t type, size_t period) {
+    size_t   size = type_size(type);
+    char    *data = ade__aligned_malloc(bytes / 64 + 1, 64);
     uint32_t state = 1;
     if (!data) return NULL;
-    for (size_t i = 0; i < count; i++) {
-        if (i % period == 0) state = 12345; /* every row the same */
+    for (size_t i = 0; i < bytes / size; i++) {
+        if (i % period == 0) state = 12345;
         state = state * 1664525u + 1013904223u;
-        float value = (float)(int32_t)state * 0x1p-31f;
-        if (type == dnnl_bf16) ((uint16_t *)data)[i] = ade__bf16_from_f32(value);
-        else ((float *)data)[i] = value;
+        float    value = (float)(int32_t)state * 0x1p-31f;
+        uint16_t half = ade__bf16_from_f32(value);
+        if (type == dnnl_f32) memcpy(data + i * size, &value, size);
+        else if (type == dnnl_bf16) memcpy(data + i * size, &half, size);
+        else data[i] = (char)(state >> 24);
     }
     return data;
 }
@@ -293,15 +331,12 @@ static void *filled(size_t count, dnnl_data_type_t type, size_t period) {
 /* Fills p->usable: which variants give equal rows for equal rows, and the same as the largest? */
 static ade_status plan_check(ade_gemm_engine *engine, plan *p) {
     size_t     w_bytes = dnnl_memory_desc_get_size(desc_get(&p->weights)), y_row = (size_t)p->n * sizeof(float);
-    void      *x = filled((size_t)MOST_ROWS * (size_t)p->k, p->type, (size_t)p->k);
-    void      *w = filled(w_bytes / sizeof(float) + 1, p->type, SIZE_MAX);
+    void      *x = filled((size_t)MOST_ROWS * (size_t)p->k * type_size(p->x_type), p->x_type, (size_t)p->k);
+    void      *w = filled(w_bytes, p->w_type, SIZE_MAX);
     void      *scratch = ade__aligned_malloc(p->scratch_bytes, 1);
     float     *b = ade__calloc((size_t)p->n, sizeof *b), *y = ade__aligned_malloc(MOST_ROWS, y_row);
     float     *reference = ade__malloc(y_row);
     ade_status status = x && w && scratch && b && y && reference ? ADE_OK : ADE_OUT_OF_MEMORY;
-    /* As many values as the packed layout holds; bf16 needs the upper half filled as well. */
-    if (status == ADE_OK && p->type == dnnl_bf16 && w_bytes > 2 * (w_bytes / sizeof(float) + 1))
-        memcpy((char *)w + w_bytes / 2, w, w_bytes - w_bytes / 2);
     for (int v = VARIANTS - 1; status == ADE_OK && v >= 0; v--) {
         status = plan_run(engine, p, v, x, w, b, y, scratch);
         if (status == ADE_OK && v == VARIANTS - 1) memcpy(reference, y, y_row);
@@ -339,14 +374,17 @@ static ade_status plan_build(ade_gemm_engine *engine, plan *p) {
 }
 
 /* With the engine's lock held. */
-static ade_status plan_get(ade_gemm_engine *engine, int32_t n, int32_t k, dnnl_data_type_t type, plan **out) {
+static ade_status plan_get(ade_gemm_engine *engine, int32_t n, int32_t k, ade_dtype type, plan **out) {
+    const dnnl_data_type_t x_type = type == ADE_F32 ? dnnl_f32 : type == ADE_BF16 ? dnnl_bf16 : dnnl_u8;
     for (plan *p = engine->plans; p; p = p->next)
-        if (p->n == n && p->k == k && p->type == type) return *out = p, ADE_OK;
+        if (p->n == n && p->k == k && p->x_type == x_type) return *out = p, ADE_OK;
     plan *p = ade__calloc(1, sizeof *p);
     if (!p) return ADE_OUT_OF_MEMORY;
     p->n = n;
     p->k = k;
-    p->type = type;
+    p->x_type = x_type;
+    p->w_type = type == ADE_I8 ? dnnl_s8 : x_type;
+    p->y_type = type == ADE_I8 ? dnnl_s32 : dnnl_f32;
     p->index = engine->n_plans;
     ade_status status = plan_build(engine, p);
     if (status != ADE_OK) {
@@ -362,8 +400,9 @@ static ade_status plan_get(ade_gemm_engine *engine, int32_t n, int32_t k, dnnl_d
 
 /* ---- Weights ----------------------------------------------------------------------------------------------------- */
 
-static ade_status pack(ade_gemm_engine *engine, ade_linear *linear, const float *weight) {
-    plan                 *p = linear->plan;
+/* (columns, K) row-major of type `from` into the plan's layout. */
+static ade_status pack(ade_gemm_engine *engine, const packed_panel *panel, const void *weight, dnnl_data_type_t from_type) {
+    plan                 *p = panel->plan;
     dnnl_dims_t           dims = {p->k, p->n}, strides = {1, p->k}; /* (N, K) row-major seen as (K, N) */
     desc_ref              plain;
     dnnl_memory_t         from = NULL;
@@ -373,14 +412,14 @@ static ade_status pack(ade_gemm_engine *engine, ade_linear *linear, const float 
     void                 *data;
     memset(&plain, 0, sizeof plain);
     memcpy(&data, &weight, sizeof data); /* oneDNN takes no const; a reorder only reads its source */
-    dnnl_status_t failed = desc_strided(&plain, dims, dnnl_f32, strides);
+    dnnl_status_t failed = desc_strided(&plain, dims, from_type, strides);
     if (!failed) failed = dnnl_memory_create(&from, desc_get(&plain), engine->engine, data);
     if (!failed)
         failed = dnnl_reorder_primitive_desc_create(&pd, desc_get(&plain), engine->engine, desc_get(&p->weights),
                                                     engine->engine, NULL);
     if (!failed) failed = dnnl_primitive_create(&reorder, pd);
     if (!failed) {
-        dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, linear->weights}};
+        dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, panel->weights}};
         failed = dnnl_primitive_execute(reorder, engine->stream, 2, arguments);
     }
     if (!failed) failed = dnnl_stream_wait(engine->stream);
@@ -392,35 +431,120 @@ static ade_status pack(ade_gemm_engine *engine, ade_linear *linear, const float 
     return status;
 }
 
+/* Rows of fp32 to signed bytes, each row with a scale that makes its largest value 127. */
+static void quantize(const float *weight, int32_t rows, int32_t k, int8_t *bytes, float *scales, int32_t *sums) {
+    for (int32_t r = 0; r < rows; r++, weight += k, bytes += k) {
+        float most = 0;
+        for (int32_t i = 0; i < k; i++) most = fmaxf(most, fabsf(weight[i]));
+        float inverse = most > 0 ? 127.0f / most : 0;
+        scales[r] = most / 127.0f;
+        sums[r] = 0;
+        for (int32_t i = 0; i < k; i++) {
+            float scaled = fminf(fmaxf(nearbyintf(weight[i] * inverse), -127.0f), 127.0f);
+            bytes[i] = (int8_t)scaled;
+            sums[r] += bytes[i];
+        }
+    }
+}
+
+static ade_status check_range(const ade_linear_desc *desc) {
+    if (desc->k > MOST_K_INT8)
+        return ade__fail(ADE_UNSUPPORTED, "a matrix product over %d values is too long for int8 (%d at most); use f32",
+                         (int)desc->k, MOST_K_INT8);
+    for (size_t i = 0; i < (size_t)desc->n * (size_t)desc->k; i++)
+        if (!isfinite(desc->weight[i]))
+            return ade__fail(ADE_BAD_MODEL, "the weight in row %zu, column %zu of a matrix is not a finite number, which int8 "
+                                            "cannot hold; use f32, or take another checkpoint",
+                             i / (size_t)desc->k, i % (size_t)desc->k);
+    return ADE_OK;
+}
+
+/* Whole groups of columns, PANEL or fewer if they fit, such that all panels are alike where there are groups. */
+static int32_t panel_width(const ade_linear_desc *desc) {
+    const int32_t most = desc->n >= WIDE ? 2 * PANEL : PANEL;
+    if (desc->exact) return desc->n;
+    if (desc->group <= 0) return desc->n < most ? desc->n : most;
+    int32_t width = desc->group;
+    for (int32_t more = 2; desc->group * more <= most; more++)
+        if ((desc->section ? desc->section : desc->n) % (desc->group * more) == 0) width = desc->group * more;
+    return width;
+}
+
+static ade_status make_panels(ade_gemm_engine *engine, ade_linear *linear) {
+    const ade_gemm_shape *s = &linear->shape;
+    size_t                bytes = 0;
+    for (int32_t i = 0; i < s->panels; i++) {
+        packed_panel *panel = &linear->panel[i];
+        ADE_TRY(plan_get(engine, ade__gemm_columns(s, i), s->k, s->type, &panel->plan));
+        bytes += (dnnl_memory_desc_get_size(desc_get(&panel->plan->weights)) + 63) / 64 * 64;
+    }
+    linear->packed = ade__aligned_malloc(bytes, 1);
+    if (!linear->packed) return ADE_OUT_OF_MEMORY;
+    char *at = linear->packed;
+    for (int32_t i = 0; i < s->panels; i++) {
+        packed_panel *panel = &linear->panel[i];
+        dnnl_dims_t   dims = {1, panel->plan->n}, strides = {panel->plan->n, 1};
+        desc_ref      bias;
+        memset(&bias, 0, sizeof bias);
+        ADE_TRY(memory_new(engine, &panel->plan->weights, at, &panel->weights));
+        at += (dnnl_memory_desc_get_size(desc_get(&panel->plan->weights)) + 63) / 64 * 64;
+        if (s->type == ADE_I8) continue;
+        DNNL_TRY(desc_strided(&bias, dims, dnnl_f32, strides));
+        ade_status status = memory_new(engine, &bias, linear->bias + (size_t)i * (size_t)s->width, &panel->bias);
+        desc_free(&bias);
+        if (status != ADE_OK) return status;
+    }
+    return ADE_OK;
+}
+
+static ade_status pack_all(ade_gemm_engine *engine, ade_linear *linear, const float *weight) {
+    const ade_gemm_shape *s = &linear->shape;
+    int8_t               *bytes = NULL;
+    ade_status            status = ADE_OK;
+    if (s->type == ADE_I8) {
+        bytes = ade__malloc((size_t)s->width * (size_t)s->k);
+        if (!bytes) return ADE_OUT_OF_MEMORY;
+    }
+    for (int32_t i = 0; i < s->panels && status == ADE_OK; i++) {
+        size_t       first = (size_t)i * (size_t)s->width;
+        const float *rows = weight + first * (size_t)s->k;
+        if (bytes) quantize(rows, ade__gemm_columns(s, i), s->k, bytes, linear->scales + first, linear->sums + first);
+        status = bytes ? pack(engine, &linear->panel[i], bytes, dnnl_s8) : pack(engine, &linear->panel[i], rows, dnnl_f32);
+    }
+    ade__free(bytes);
+    return status;
+}
+
 ade_status ade__gemm_linear_new(ade_gemm_engine *engine, const ade_linear_desc *desc, ade_linear **out) {
-    dnnl_data_type_t type = desc->exact || engine->act == ADE_F32 ? dnnl_f32 : dnnl_bf16;
-    dnnl_dims_t      b_dims = {1, desc->n}, b_strides = {desc->n, 1};
-    desc_ref         bias;
-    ade_status       status = ADE_OUT_OF_MEMORY;
-    ade_linear      *linear = ade__calloc(1, sizeof *linear);
+    ade_status      status = ADE_OUT_OF_MEMORY;
+    ade_dtype       type = desc->exact ? ADE_F32 : engine->act;
+    ade_gemm_shape *s;
+    if (type == ADE_I8) ADE_TRY(check_range(desc));
+    ade_linear *linear = ade__calloc(1, sizeof *linear);
     if (!linear) return status;
-    memset(&bias, 0, sizeof bias);
     linear->engine = engine;
+    s = &linear->shape;
+    s->n = desc->n;
+    s->k = desc->k;
+    s->type = type;
+    s->width = panel_width(desc);
+    s->panels = (desc->n + s->width - 1) / s->width;
+    linear->panel = ade__calloc((size_t)s->panels, sizeof *linear->panel);
+    s->bias = linear->bias = ade__aligned_malloc((size_t)desc->n, sizeof *linear->bias);
+    if (type == ADE_I8) {
+        s->scales = linear->scales = ade__aligned_malloc((size_t)desc->n, sizeof *linear->scales);
+        s->sums = linear->sums = ade__aligned_malloc((size_t)desc->n, sizeof *linear->sums);
+    }
     int before = one_thread(); /* a primitive is planned for the number of threads that it is made under */
     pthread_mutex_lock(&engine->lock);
-    ADE_TRY_GOTO(plan_get(engine, desc->n, desc->k, type, &linear->plan), done);
-    status = ADE_OUT_OF_MEMORY;
-    linear->packed = ade__aligned_malloc(dnnl_memory_desc_get_size(desc_get(&linear->plan->weights)), 1);
-    linear->bias_data = ade__aligned_malloc((size_t)desc->n, sizeof(float));
-    if (!linear->packed || !linear->bias_data) goto done;
-    if (desc->bias) memcpy(linear->bias_data, desc->bias, (size_t)desc->n * sizeof(float));
-    else memset(linear->bias_data, 0, (size_t)desc->n * sizeof(float));
-    ADE_TRY_GOTO(memory_new(engine, &linear->plan->weights, linear->packed, &linear->weights), done);
-    if (desc_strided(&bias, b_dims, dnnl_f32, b_strides)) {
-        status = ade__fail(ADE_DEVICE, "oneDNN made no descriptor for a bias");
-        goto done;
-    }
-    ADE_TRY_GOTO(memory_new(engine, &bias, linear->bias_data, &linear->bias), done);
-    status = pack(engine, linear, desc->weight);
+    if (!linear->panel || !linear->bias || (type == ADE_I8 && (!linear->scales || !linear->sums))) goto done;
+    if (desc->bias) memcpy(linear->bias, desc->bias, (size_t)desc->n * sizeof(float));
+    else memset(linear->bias, 0, (size_t)desc->n * sizeof(float));
+    status = make_panels(engine, linear);
+    if (status == ADE_OK) status = pack_all(engine, linear, desc->weight);
 done:
     pthread_mutex_unlock(&engine->lock);
     restore_threads(before);
-    desc_free(&bias);
     if (status != ADE_OK) {
         ade__gemm_linear_free(linear);
         return status;
@@ -431,12 +555,19 @@ done:
 
 void ade__gemm_linear_free(ade_linear *linear) {
     if (!linear) return;
-    if (linear->weights) dnnl_memory_destroy(linear->weights);
-    if (linear->bias) dnnl_memory_destroy(linear->bias);
+    for (int32_t i = 0; linear->panel && i < linear->shape.panels; i++) {
+        if (linear->panel[i].weights) dnnl_memory_destroy(linear->panel[i].weights);
+        if (linear->panel[i].bias) dnnl_memory_destroy(linear->panel[i].bias);
+    }
+    ade__free(linear->panel);
     ade__aligned_free(linear->packed);
-    ade__aligned_free(linear->bias_data);
+    ade__aligned_free(linear->bias);
+    ade__aligned_free(linear->scales);
+    ade__aligned_free(linear->sums);
     ade__free(linear);
 }
+
+const ade_gemm_shape *ade__gemm_shape(const ade_linear *linear) { return &linear->shape; }
 
 /* ---- Execution --------------------------------------------------------------------------------------------------- */
 
@@ -469,8 +600,7 @@ void ade__gemm_exec_free(ade_gemm_exec *exec) {
     ade__free(exec);
 }
 
-ade_status ade__gemm_exec_prepare(ade_gemm_exec *exec, const ade_linear *linear) {
-    plan  *p = linear->plan;
+static ade_status prepare_plan(ade_gemm_exec *exec, plan *p) {
     size_t need = (size_t)p->index + 1, had = exec->n_bound;
     if (ade__reserve(&exec->bound, &exec->bound_capacity, need, sizeof *exec->bound)) return ADE_OUT_OF_MEMORY;
     if (need > had) {
@@ -489,40 +619,41 @@ ade_status ade__gemm_exec_prepare(ade_gemm_exec *exec, const ade_linear *linear)
     bound_plan *bound = &exec->bound[p->index];
     if (bound->scratch) return ADE_OK;
     for (int v = 0; v < VARIANTS; v++) {
-        ADE_TRY(memory_new(exec->engine, &p->x[v], DNNL_MEMORY_NONE, &bound->x[v]));
-        ADE_TRY(memory_new(exec->engine, &p->y[v], DNNL_MEMORY_NONE, &bound->y[v]));
+        if (!p->primitives[v]) continue;
+        if (!bound->x[v]) ADE_TRY(memory_new(exec->engine, &p->x[v], DNNL_MEMORY_NONE, &bound->x[v]));
+        if (!bound->y[v]) ADE_TRY(memory_new(exec->engine, &p->y[v], DNNL_MEMORY_NONE, &bound->y[v]));
     }
     return memory_new(exec->engine, &p->scratch, exec->scratch, &bound->scratch);
 }
 
-ade_status ade__gemm_run(ade_gemm_exec *exec, const ade_linear_args *args) {
-    const ade_linear *linear = args->linear;
-    plan             *p = linear->plan;
-    bound_plan       *bound = &exec->bound[p->index];
-    size_t            x_row = (size_t)p->k * (p->type == dnnl_bf16 ? 2 : 4), y_row = (size_t)p->n * sizeof(float);
-    const char       *x = args->x;
-    char             *y = args->y;
+ade_status ade__gemm_exec_prepare(ade_gemm_exec *exec, const ade_linear *linear) {
+    ADE_TRY(prepare_plan(exec, linear->panel[0].plan)); /* all but the last are alike */
+    return prepare_plan(exec, linear->panel[linear->shape.panels - 1].plan);
+}
+
+ade_status ade__gemm_run(ade_gemm_exec *exec, const ade_linear *linear, int32_t panel, const void *x, int32_t m,
+                         void *y) {
+    const packed_panel *part = &linear->panel[panel];
+    plan               *p = part->plan;
+    bound_plan         *bound = &exec->bound[p->index];
+    size_t              x_row = (size_t)p->k * type_size(p->x_type), y_row = (size_t)p->n * sizeof(float);
+    const char         *from = x;
+    char               *to = y;
+    int                 variant = p->row_by_row ? 0 : (m + STEP - 1) / STEP - 1;
+    if (!p->row_by_row)
+        while (!p->usable[variant]) variant++; /* the largest is usable */
     one_thread();
-    for (int32_t done = 0; done < args->m;) {
-        int32_t rows = 1;
-        int     variant = 0;
-        if (!p->row_by_row) {
-            variant = args->m - done < MOST_ROWS ? (args->m - done + STEP - 1) / STEP - 1 : VARIANTS - 1;
-            while (!p->usable[variant]) variant++; /* the largest is usable */
-            rows = (variant + 1) * STEP;
-        }
+    for (int32_t done = 0; done < (p->row_by_row ? m : 1); done++, from += x_row, to += y_row) {
         void *x_block;
-        const char *from = x + (size_t)done * x_row;
         memcpy(&x_block, &from, sizeof x_block); /* oneDNN takes no const */
         DNNL_TRY(dnnl_memory_set_data_handle(bound->x[variant], x_block));
-        DNNL_TRY(dnnl_memory_set_data_handle(bound->y[variant], y + (size_t)done * y_row));
+        DNNL_TRY(dnnl_memory_set_data_handle(bound->y[variant], to));
         dnnl_exec_arg_t arguments[] = {{DNNL_ARG_SRC, bound->x[variant]},
-                                       {DNNL_ARG_WEIGHTS, linear->weights},
-                                       {DNNL_ARG_BIAS, linear->bias},
+                                       {DNNL_ARG_WEIGHTS, part->weights},
                                        {DNNL_ARG_DST, bound->y[variant]},
-                                       {DNNL_ARG_SCRATCHPAD, bound->scratch}};
-        DNNL_TRY(dnnl_primitive_execute(p->primitives[variant], exec->stream, 5, arguments));
-        done += rows;
+                                       {DNNL_ARG_SCRATCHPAD, bound->scratch},
+                                       {DNNL_ARG_BIAS, part->bias}};
+        DNNL_TRY(dnnl_primitive_execute(p->primitives[variant], exec->stream, part->bias ? 5 : 4, arguments));
     }
     return ADE_OK;
 }

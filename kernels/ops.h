@@ -13,9 +13,11 @@
  *              written outside an op's stated outputs.
  * Order        an exec runs its ops one after another. On a GPU they are only queued: `wait` says when a batch is done
  *              and what went wrong.
- * Types        "act" is the type in which matrix products take their inputs (f32 or bf16 on a CPU, f16 on a GPU),
+ * Types        "act" is the type in which matrix products take their inputs (f32, bf16 or int8 on a CPU, f16 on a GPU),
  *              "res" the type of the residual stream and of products' outputs (f32 on a CPU, f16 on a GPU). Sums are
- *              always fp32.
+ *              fp32; exact integers in int8.
+ * int8         a row of act is unsigned bytes u and one ade_quant, kept in an array of its own (the "rows" of a buffer):
+ *              value = scale (u - zero). Weights are signed bytes with a scale for each output.
  * Aliasing     an output may not overlap an input unless the op says so.
  * Invariance   a row's (or sequence's) output bits depend on that row (sequence) and the weights alone: not on T, S, its
  *              place in the batch, its neighbours or the threads.
@@ -35,10 +37,15 @@
 extern "C" {
 #endif
 
-#define ADE_BACKEND_ABI 2 /* grows with every change of this file */
+#define ADE_BACKEND_ABI 3 /* grows with every change of this file */
 #define ADE_ROW_PAD 128   /* a backend may compute this many rows beyond the last */
 
-typedef enum ade_dtype { ADE_F32 = 0, ADE_BF16 = 1, ADE_F16 = 2 } ade_dtype;
+typedef enum ade_dtype { ADE_F32 = 0, ADE_BF16 = 1, ADE_F16 = 2, ADE_I8 = 3 } ade_dtype;
+
+typedef struct ade_quant { /* how one row of int8 inputs is to be read */
+    float   scale;
+    int32_t zero; /* 0 to 255 */
+} ade_quant;
 
 typedef enum ade_act_kind { /* x is the argument */
     ADE_FN_GELU_ERF = 0,    /* x / 2 (1 + erf(x / sqrt 2)); Hugging Face "gelu" */
@@ -51,6 +58,7 @@ typedef enum ade_act_kind { /* x is the argument */
 typedef struct ade_backend ade_backend; /* a device, opened in one precision; shared by its execs */
 typedef struct ade_exec    ade_exec;    /* one worker's queue on the device, with its scratch memory; one thread */
 typedef struct ade_linear  ade_linear;  /* one weight matrix, laid out for the device; shared, immutable */
+typedef struct ade_team    ade_team;    /* threads that share a batch; src/base/team.h */
 
 /* Y = X W^T + b. Made once per matrix. */
 typedef struct ade_linear_desc {
@@ -60,6 +68,8 @@ typedef struct ade_linear_desc {
     int32_t      n, k;
     int32_t      exact;    /* 1: inputs and weights stay fp32 whatever the precision (the head) */
     int32_t      per_text; /* 1: will see a row per text, not per token: fewer by far. May choose the way of computing */
+    int32_t      group;    /* columns [i group, (i + 1) group) must stay in one panel (a head's); 0: any may be parted */
+    int32_t      section;  /* a multiple of group at which panels begin anew (queries, keys, values); 0: nowhere */
 } ade_linear_desc;
 
 typedef struct ade_linear_args {
@@ -67,6 +77,10 @@ typedef struct ade_linear_args {
     const void       *x; /* (M, K) act; fp32 if exact */
     void             *y; /* (M, N) res; fp32 if exact. Tolerance 3e-6 / 4e-3 / 1e-3, each times sqrt(K) */
     int32_t           m;
+    const ade_quant  *x_rows; /* (M) in int8, unless exact */
+    /* Where ade_backend_info.panels, y's columns stand in panels, each dense with a row per row of X (and ADE_ROW_PAD
+     * more), panel i y_panel_stride elements after panel i - 1; how wide, linear_panel says. Never if exact. */
+    size_t            y_panel_stride;
 } ade_linear_args;
 
 /* x[t] = LN(word[ids[t]] + type[types[t]] + position[positions[t]]), summed in that order.
@@ -80,6 +94,7 @@ typedef struct ade_embed_args {
     void          *x;     /* (T, H) res. Tolerance 4e-6 / 4e-6 / 4e-3 */
     void          *x_act; /* (T, H) the same rounded to act; NULL when act = res */
     int32_t        t, h;
+    ade_quant     *x_rows; /* (T) in int8 */
 } ade_embed_args;
 
 /* out[i, a] = sum_j softmax_j(scale <q[i, a], k[j, a]>) v[j, a] over the tokens j of i's sequence.
@@ -88,12 +103,37 @@ typedef struct ade_attention_args {
     const void    *q;          /* (T, A, D) res, or (S, A, D) if first_only; row stride q_stride elements */
     const void    *k, *v;      /* (T, A, D) res; row stride kv_stride elements */
     int32_t        q_stride, kv_stride;
+    /* Panels: columns [panel i, panel (i + 1)) of q, k and v stand panel_stride elements after those of the panel before
+     * (whole heads; the row stride is then that within a panel). panel 0: all columns of a row are neighbours. */
+    int32_t        q_panel, kv_panel;
+    size_t         q_panel_stride, kv_panel_stride;
     const int32_t *cu_seqlens; /* (S + 1), cu[0] = 0, cu[S] = T, ascending; every sequence has at least one token */
-    void          *out;        /* (T, A, D) or (S, A, D), act, dense. Tolerance 4e-6 / 4e-3 / 2e-3 */
+    void          *out;        /* (T, A, D) or (S, A, D), act, dense. Tolerance 4e-6 / 6e-3 / 2e-3 */
+    ade_quant     *out_rows;   /* (T) or (S) in int8 */
+    float         *exact;      /* (T, A, D) or (S, A, D) in int8: working memory, has the result before it is rounded */
     int32_t        t, s, a, d, first_only;
     int32_t        min_len, max_len; /* the shortest and the longest sequence of this batch */
     float          scale;      /* 1 / sqrt(D) */
 } ade_attention_args;
+
+/* Attention of first tokens over x W_k^T + b_k and x W_v^T + b_v, without computing these keys and values:
+ *   u[s, a] = sum_d q[s, a, d] W_k[a D + d, :],  p = softmax_j(scale <u[s, a], x[j]>) over the tokens j of sequence s,
+ *   out[s, a D + d] = <W_v[a D + d, :], sum_j p[j] x[j]> + b_v[a D + d].
+ * The keys' bias adds the same to every score of a query, so softmax does not see it. All fp32. */
+typedef struct ade_first_attention_args {
+    const float   *q;          /* (S, A, D), its bias added; row stride q_stride, columns in panels as in attention */
+    int32_t        q_stride, q_panel;
+    size_t         q_panel_stride;
+    const float   *x;          /* (T, H), the layer's input */
+    const float   *wk, *wv;    /* (A D, H), a row per output */
+    const float   *bv;         /* (A D) */
+    const int32_t *cu_seqlens; /* (S + 1), as in attention */
+    float         *out;        /* (S, A D). Tolerance 4e-6, where keys and values are of unit scale, too */
+    void          *out_act;    /* (S, A D) act; NULL when act = res */
+    ade_quant     *out_rows;   /* (S) in int8 */
+    int32_t        t, s, a, d, h, max_len;
+    float          scale;      /* 1 / sqrt(D) */
+} ade_first_attention_args;
 
 /* out = LN((x + bias) + residual); `out` may be `residual` or `x`. */
 typedef struct ade_layernorm_args {
@@ -126,7 +166,41 @@ typedef struct ade_pool_args {
     void          *out;     /* (S, H) res; exact copy */
     void          *out_act; /* (S, H) act; NULL when act = res */
     int32_t        s, h;
+    const ade_quant *x_rows; /* (T) in int8 */
+    ade_quant      *out_rows; /* (S) in int8 */
 } ade_pool_args;
+
+/* Fused ops: a backend has all three or none; encoder.c then uses them instead of others. */
+
+typedef struct ade_stream { /* the residual stream: m rows of it */
+    void         *res;      /* (M, H) res */
+    void         *act;      /* (M, H) act; res itself when the types agree */
+    ade_quant    *rows;     /* (M) in int8 */
+    int32_t       m, h;
+} ade_stream;
+
+typedef struct ade_norm_args {
+    const float *weight, *bias; /* (H) */
+    float        eps;
+} ade_norm_args;
+
+/* stream = LN((x W^T + b) + stream), and its copy. Errors as linear's and layernorm's together. */
+typedef struct ade_linear_norm_args {
+    const ade_linear *linear; /* N = H; its bias inside */
+    const void       *x;      /* (M, K) act */
+    const ade_quant  *x_rows; /* (M) in int8 */
+    ade_stream        stream;
+    ade_norm_args          norm;
+} ade_linear_norm_args;
+
+/* stream = LN((act(stream W_in^T + b_in) W_out^T + b_out) + stream), and its copy. */
+typedef struct ade_feed_forward_args {
+    const ade_linear *in, *out; /* (F, H), (H, F) */
+    ade_act_kind      kind;
+    ade_stream        stream;
+    ade_norm_args          norm;
+} ade_feed_forward_args;
+
 
 /* logits = x W^T + b, probabilities = softmax | sigmoid | identity of them (ade_problem). All fp32; the sum over H runs
  * in one fixed order. Softmax subtracts the maximum. */
@@ -139,6 +213,13 @@ typedef struct ade_probs_args {
     int32_t      problem;       /* ade_problem */
 } ade_probs_args;
 
+typedef struct ade_op_times { /* seconds of a thread */
+    double products;    /* matrix products alone */
+    double attention;
+    double elementwise; /* embeddings, biases, activation, LayerNorm, conversions */
+    double waiting;     /* for the other members of a team */
+} ade_op_times;
+
 typedef struct ade_backend_options {
     int32_t device_index;
     int32_t precision; /* ade_precision; AUTO = the backend's best */
@@ -149,6 +230,7 @@ typedef struct ade_backend_info {
     ade_dtype   act, res;
     ade_dtype   table_type;      /* in which it wants the embedding tables */
     int32_t     bias_in_linear;  /* 1: `linear` adds every bias; 0: layernorm and activation add theirs */
+    int32_t     panels;          /* 1: linear's output stands in panels */
     int32_t     token_budget;    /* tokens per batch that suit the device */
     int32_t     execs;           /* execs that keep the device busy; 0: one per thread of the host */
     int32_t     slots;           /* batches in flight per exec that suit the device */
@@ -160,6 +242,7 @@ typedef struct ade_exec_options {
     int32_t max_tokens, max_len; /* the largest batch and text that will come, so that nothing is allocated later */
     int32_t head_size;           /* the model's D */
     int32_t slots;               /* batches in flight, at least 1 */
+    int32_t hidden, intermediate; /* H and F; 0: only single ops will run, none of the fused ones */
 } ade_exec_options;
 
 /* A backend is this table. The first two members never move: the loader compares them before it reads anything else. */
@@ -209,6 +292,20 @@ typedef struct ade_ops {
     ade_status (*activation)(ade_exec *exec, const ade_activation_args *args);
     ade_status (*pool)(ade_exec *exec, const ade_pool_args *args);
     ade_status (*probs)(ade_exec *exec, const ade_probs_args *args);
+
+    /* ---- What a backend may lack: NULL. One with panels has linear_panel and the fused ops ---- */
+
+    int32_t (*linear_panel)(const ade_linear *linear); /* columns of each of its panels; the last may have fewer */
+    ade_status (*linear_norm)(ade_exec *exec, const ade_linear_norm_args *args);
+    ade_status (*feed_forward)(ade_exec *exec, const ade_feed_forward_args *args);
+    ade_status (*first_attention)(ade_exec *exec, const ade_first_attention_args *args);
+    /* From now on `exec` does the member-th share of every op, as one of team->size threads that run the same ops on the
+     * same arguments and wait for each other after each, member 0 with `leader` as its exec; team NULL: alone again. */
+    void (*exec_join)(ade_exec *exec, ade_exec *leader, ade_team *team, int32_t member);
+    /* The product of m rows alone, for measuring: of any values, and the result is lost. */
+    ade_status (*multiply)(ade_exec *exec, const ade_linear *linear, int32_t m);
+    /* Adds to `times` what the exec's ops have taken since the last call. */
+    void (*exec_times)(ade_exec *exec, ade_op_times *times);
 } ade_ops;
 
 /* A backend in a library of its own exports one object of this type, named ade_plugin. The core compares the first two

@@ -47,7 +47,8 @@ ade_status ade__options_out(void *callers, const void *known, size_t known_size,
 
 /* Every struct that the public header defines (python_bindings/tests/test_abi.py compares). */
 #define STRUCTS(X)                                                                                                     \
-    X(ade_text) X(ade_model_options) X(ade_model_info) X(ade_session_options) X(ade_session_info) X(ade_result)        \
+    X(ade_text) X(ade_model_options) X(ade_model_info) X(ade_session_options) X(ade_session_info)                      \
+    X(ade_session_profile) X(ade_result)                                                                               \
     X(ade_token) X(ade_tokens_info) X(ade_calibration_info) X(ade_operating_point) X(ade_calibration_options)          \
     X(ade_text_list) X(ade_screen_record) X(ade_screen_part) X(ade_screen_options) X(ade_screen_row)                   \
     X(ade_screen_stats) X(ade_screen_file) X(ade_export_info) X(ade_export_document)

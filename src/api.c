@@ -3,6 +3,7 @@
 #include "default_model.h"
 #include "export.h"
 #include "model.h"
+#include "profile.h"
 #include "abi_struct.h"
 #include "screen.h"
 #include "session.h"
@@ -116,6 +117,20 @@ ade_status ade_session_get_info(const ade_session *session, ade_session_info *in
     return ade__session_get_info(session, info);
 }
 
+ade_status ade_session_get_profile(ade_session *session, ade_session_profile *profile) {
+    ENTER();
+    NOT_NULL(session);
+    NOT_NULL(profile);
+    return ade__session_get_profile(session, profile);
+}
+
+ade_status ade_session_time_products(ade_session *session, int32_t tokens, int32_t texts, double *seconds) {
+    ENTER();
+    NOT_NULL(session);
+    NOT_NULL(seconds);
+    return ade__session_time_products(session, tokens, texts, seconds);
+}
+
 ade_status ade_classify(ade_session *session, const ade_text *texts, size_t n_texts, ade_result *results,
                         float *logits, float *probabilities) {
     ENTER();
@@ -132,6 +147,16 @@ ade_status ade_tokenize(ade_session *session, ade_text text, ade_token *tokens, 
     if (text.size) NOT_NULL(text.data);
     if (capacity) NOT_NULL(tokens);
     return ade__session_tokenize(session, text, tokens, capacity, info);
+}
+
+ade_status ade_encode(ade_session *session, const ade_text *texts, size_t n_texts, int32_t *ids, size_t capacity,
+                      size_t *row_starts, size_t *n_ids) {
+    ENTER();
+    NOT_NULL(session);
+    NOT_NULL(n_ids);
+    if (n_texts) NOT_NULL(texts);
+    if (capacity) NOT_NULL(ids);
+    return ade__session_encode(session, texts, n_texts, ids, capacity, row_starts, n_ids);
 }
 
 /* ---- Calibration ---- */
@@ -255,6 +280,13 @@ ade_status ade_screen_get_session_info(const ade_screen *screen, ade_session_inf
     NOT_NULL(screen);
     NOT_NULL(info);
     return ade__screen_get_session_info(screen, info);
+}
+
+ade_status ade_screen_get_profile(ade_screen *screen, ade_session_profile *profile) {
+    ENTER();
+    NOT_NULL(screen);
+    NOT_NULL(profile);
+    return ade__screen_get_profile(screen, profile);
 }
 
 void ade_screen_close(ade_screen *screen) { ade__screen_close(screen); }

@@ -124,7 +124,7 @@ static void say(char *reason, const char *text, const char *why) {
 static ade_status choose(int32_t index, int32_t precision, int32_t *device, char *reason) {
     ade_status status;
     *device = ADE_DEVICE_CPU;
-    if (precision == ADE_PRECISION_F32 || precision == ADE_PRECISION_BF16) {
+    if (precision == ADE_PRECISION_F32 || precision == ADE_PRECISION_BF16 || precision == ADE_PRECISION_INT8) {
         say(reason, "the CPU is used: the precision that was asked for is not available on a GPU", "");
         return ADE_OK;
     }

@@ -3,7 +3,7 @@
 
 #include "status.h"
 
-ade_status ade__head_run(ade_workspace *w, int32_t s) {
+ade_status ade__head_run(ade_workspace *w, ade_exec *exec, int32_t s) {
     const struct ade_prepared *p = w->p;
     const ade_linear_args      pool = {.linear = p->pooler, .x = w->first_exact, .y = w->pooled, .m = s};
     const ade_activation_args  tanh = {
@@ -17,7 +17,7 @@ ade_status ade__head_run(ade_workspace *w, int32_t s) {
                                   .h = p->h,
                                   .c = p->labels,
                                   .problem = (int32_t)p->problem};
-    ADE_TRY(p->ops->linear(w->exec, &pool));
-    ADE_TRY(p->ops->activation(w->exec, &tanh));
-    return p->ops->probs(w->exec, &probs);
+    ADE_TRY(p->ops->linear(exec, &pool));
+    ADE_TRY(p->ops->activation(exec, &tanh));
+    return p->ops->probs(exec, &probs);
 }

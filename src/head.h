@@ -5,7 +5,7 @@
 
 #include "encoder.h"
 
-/* Reads workspace->first (s rows), writes pooled, logits, probabilities. All in fp32. */
-ade_status ade__head_run(ade_workspace *workspace, int32_t s);
+/* Reads workspace->first (s rows), writes pooled, logits, probabilities, by ops on `exec`. All in fp32. */
+ade_status ade__head_run(ade_workspace *workspace, ade_exec *exec, int32_t s);
 
 #endif

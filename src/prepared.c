@@ -23,8 +23,8 @@ static void free_one(struct ade_prepared *p) {
             free_linear(p, l->attn_out);
             free_linear(p, l->ffn_in);
             free_linear(p, l->ffn_out);
-            float *const vectors[] = {l->attn_out_b, l->ffn_in_b,  l->ffn_out_b, l->attn_ln_w,
-                                      l->attn_ln_b,  l->ffn_ln_w, l->ffn_ln_b};
+            float *const vectors[] = {l->attn_out_b, l->ffn_in_b, l->ffn_out_b, l->attn_ln_w, l->attn_ln_b,
+                                      l->ffn_ln_w,   l->ffn_ln_b, l->k_w,       l->v_w,       l->v_b};
             for (size_t k = 0; k < sizeof vectors / sizeof *vectors; k++) ops->release(p->backend, vectors[k]);
         }
     ade__free(p->layer);
@@ -90,14 +90,16 @@ typedef struct matrix_part { /* matrices stacked along their rows become one pro
     const ade_tensor *weight, *bias;
 } matrix_part;
 
-enum { BIAS_OUTSIDE = 0, BIAS_INSIDE = 1, EXACT = 2, PER_TEXT = 4 }; /* of one product; ade_linear_desc */
+enum { BIAS_OUTSIDE = 0, BIAS_INSIDE = 1, EXACT = 2, PER_TEXT = 4, HEADS = 8 }; /* of one product; ade_linear_desc */
 
 static ade_status put_linear(struct ade_prepared *p, const matrix_part *parts, int n_parts, int how, float *host,
                              float *host_bias, ade_linear **out) {
     ade_linear_desc desc = {.weight = host,
                             .bias = how & (BIAS_INSIDE | EXACT) ? host_bias : NULL,
                             .exact = (how & EXACT) != 0,
-                            .per_text = (how & PER_TEXT) != 0};
+                            .per_text = (how & PER_TEXT) != 0,
+                            .group = how & HEADS ? p->h / p->heads : 0,
+                            .section = how & HEADS ? p->h : 0};
     desc.k = (int32_t)parts[0].weight->shape[1];
     for (int i = 0; i < n_parts; i++) {
         ADE_TRY(ade__tensor_to_f32(parts[i].weight, host + (size_t)desc.n * (size_t)desc.k));
@@ -114,10 +116,16 @@ static ade_status put_layer(struct ade_prepared *p, const ade_layer_tensors *t, 
     const matrix_part ffn_in = {t->ffn_in_w, t->ffn_in_b}, ffn_out = {t->ffn_out_w, t->ffn_out_b};
     int               bias = p->info.bias_in_linear ? BIAS_INSIDE : BIAS_OUTSIDE, rest = bias | (last ? PER_TEXT : 0);
     if (last) {
-        ADE_TRY(put_linear(p, qkv, 1, BIAS_INSIDE | PER_TEXT, host, host_bias, &out->q));
-        ADE_TRY(put_linear(p, qkv + 1, 2, BIAS_INSIDE, host, host_bias, &out->kv));
+        ADE_TRY(put_linear(p, qkv, 1, BIAS_INSIDE | PER_TEXT | HEADS, host, host_bias, &out->q));
+        if (p->ops->first_attention) {
+            ADE_TRY(put(p, t->k_w, host, &out->k_w));
+            ADE_TRY(put(p, t->v_w, host, &out->v_w));
+            ADE_TRY(put(p, t->v_b, host, &out->v_b));
+        } else {
+            ADE_TRY(put_linear(p, qkv + 1, 2, BIAS_INSIDE | HEADS, host, host_bias, &out->kv));
+        }
     } else {
-        ADE_TRY(put_linear(p, qkv, 3, BIAS_INSIDE, host, host_bias, &out->qkv));
+        ADE_TRY(put_linear(p, qkv, 3, BIAS_INSIDE | HEADS, host, host_bias, &out->qkv));
     }
     ADE_TRY(put_linear(p, &attn_out, 1, rest, host, host_bias, &out->attn_out));
     ADE_TRY(put_linear(p, &ffn_in, 1, rest, host, host_bias, &out->ffn_in));

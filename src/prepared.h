@@ -12,6 +12,7 @@
 typedef struct ade_prepared_layer {
     ade_linear *qkv;      /* (3H, H); NULL in the last layer */
     ade_linear *q, *kv;   /* (H, H), (2H, H): the last layer alone, where only first tokens ask */
+    float      *k_w, *v_w, *v_b; /* (H, H), (H, H), (H): instead of kv where the backend has first_attention */
     ade_linear *attn_out; /* (H, H) */
     ade_linear *ffn_in;   /* (F, H) */
     ade_linear *ffn_out;  /* (H, F) */

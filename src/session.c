@@ -20,7 +20,7 @@
 
 /* A baseline has but one way to run. */
 static ade_status check_baseline_options(const ade_session_options *o) {
-    static const char *const NAMES[] = {"auto", "f32", "bf16", "f16", "f64"};
+    static const char *const NAMES[] = {"auto", "f32", "bf16", "f16", "f64", "int8"};
     if (o->device == ADE_DEVICE_CUDA)
         return ade__fail(ADE_UNSUPPORTED, "the model is a baseline, which runs on the CPU alone; use device cpu or auto");
     if (o->precision != ADE_PRECISION_AUTO && o->precision != ADE_PRECISION_F64)
@@ -31,7 +31,7 @@ static ade_status check_baseline_options(const ade_session_options *o) {
 }
 
 static ade_status check_options(const ade_model *model, ade_session_options *o) {
-    if (o->precision < ADE_PRECISION_AUTO || o->precision > ADE_PRECISION_F64)
+    if (o->precision < ADE_PRECISION_AUTO || o->precision > ADE_PRECISION_INT8)
         return ade__fail(ADE_INVALID_ARGUMENT, "precision %d is none of ade_precision's values", (int)o->precision);
     if (o->threads < 0 || o->threads > 4096)
         return ade__fail(ADE_INVALID_ARGUMENT, "threads is %d; 0 (all processors) to 4096 are possible",
@@ -350,4 +350,55 @@ ade_status ade__session_tokenize(ade_session *s, ade_text text, ade_token *token
             tokens[i] = (ade_token){encoding.ids[i], encoding.starts[i], encoding.ends[i]};
     }
     return leave(s, status);
+}
+
+/* The ids of one text, of which the first `room` go to `ids`. */
+static ade_status encode_text(ade_session *s, ade_text text, int32_t *ids, size_t room, size_t *n) {
+    ade_encoding encoding;
+    if (s->model->baseline) {
+        ade_tokens_info info;
+        ADE_TRY(list_terms(s, text, NULL, 0, &info));
+        *n = info.n_tokens;
+        if (*n > s->terms_capacity) { /* they were counted only */
+            if (ade__reserve(&s->terms, &s->terms_capacity, *n, sizeof *s->terms)) return ADE_OUT_OF_MEMORY;
+            ADE_TRY(list_terms(s, text, NULL, 0, &info));
+        }
+        for (size_t i = 0; i < *n && i < room; i++) ids[i] = s->terms[i].id;
+        return ADE_OK;
+    }
+    ADE_TRY(ade__tokenizer_encode(s->model->tokenizer.tokenizer, s->workers[0].scratch, text, &s->encode, &encoding));
+    *n = encoding.n;
+    if (room) memcpy(ids, encoding.ids, (encoding.n < room ? encoding.n : room) * sizeof *ids);
+    return ADE_OK;
+}
+
+static ade_status encode(ade_session *s, const ade_text *texts, size_t n_texts, int32_t *ids, size_t capacity,
+                         size_t *row_starts, size_t *n_ids) {
+    size_t total = 0;
+    for (size_t i = 0; i < n_texts; i++) {
+        size_t n, room = total < capacity ? capacity - total : 0;
+        if (texts[i].size && !texts[i].data)
+            return ade__fail(ADE_INVALID_ARGUMENT, "text %zu has %zu bytes but its data is NULL", i, texts[i].size);
+        ade_status status = encode_text(s, texts[i], room ? ids + total : NULL, room, &n);
+        if (status == ADE_OUT_OF_MEMORY) return status;
+        if (status != ADE_OK) {
+            char number[32];
+            snprintf(number, sizeof number, "text %zu", i);
+            return ade__fail_prefix(status, number);
+        }
+        if (row_starts) row_starts[i] = total;
+        total += n;
+    }
+    if (row_starts) row_starts[n_texts] = total;
+    *n_ids = total;
+    if (ids && total > capacity)
+        return ade__fail(ADE_INVALID_ARGUMENT, "the %zu texts have %zu ids and there is room for %zu", n_texts, total,
+                         capacity);
+    return ADE_OK;
+}
+
+ade_status ade__session_encode(ade_session *s, const ade_text *texts, size_t n_texts, int32_t *ids, size_t capacity,
+                               size_t *row_starts, size_t *n_ids) {
+    ADE_TRY(enter(s));
+    return leave(s, encode(s, texts, n_texts, ids, capacity, row_starts, n_ids));
 }

@@ -16,6 +16,8 @@ ade_status ade__session_classify(ade_session *session, const ade_text *texts, si
                                  float *logits, float *probabilities);
 ade_status ade__session_tokenize(ade_session *session, ade_text text, ade_token *tokens, size_t capacity,
                                  ade_tokens_info *info);
+ade_status ade__session_encode(ade_session *session, const ade_text *texts, size_t n_texts, int32_t *ids,
+                               size_t capacity, size_t *row_starts, size_t *n_ids);
 
 
 /* ---- Many windows, one after another, without letting the device run dry between them --------------------------- */

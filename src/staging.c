@@ -3,6 +3,7 @@
 
 #include "alloc.h"
 #include "status.h"
+#include "team.h"
 
 /* Arrays of a slot's input begin at multiples of 16 bytes, as ops.h asks. */
 static size_t aligned(size_t n) { return (n + 3) / 4 * 4; }
@@ -96,6 +97,23 @@ ade_status ade__slot_submit(ade_staging *staging, ade_slot *slot, const atomic_i
     ADE_TRY(ops->pull(w->exec, slot->number, slot->host_output, w->scores, output * sizeof(float)));
     staging->turn = (staging->turn + 1) % staging->n_slots;
     return ADE_OK;
+}
+
+/* Only a backend whose copies are done when they return has teams, so a wait of the team orders them, too. */
+ade_status ade__slot_submit_shared(ade_staging *own, ade_staging *leader, ade_slot *slot, ade_team *team, int32_t member,
+                                   const atomic_int *cancel) {
+    ade_workspace        *w = leader->workspace;
+    const ade_batch_view *view = &slot->view;
+    const ade_ops        *ops = w->p->ops;
+    size_t                input = 2 * aligned((size_t)view->t) + (size_t)view->s + 1;
+    size_t                output = 2 * (size_t)view->s * (size_t)w->p->labels;
+    if (member == 0)
+        ADE_TRY(ops->push(w->exec, slot->number, slot->device_input, slot->host_input, input * sizeof(int32_t)));
+    if (ade__team_wait(team)) return ADE_CANCELLED;
+    ADE_TRY(ade__encoder_run_shared(own->workspace, w, team, member, view, cancel));
+    if (member != 0) return ADE_OK;
+    slot->in_flight = 1;
+    return ops->pull(w->exec, slot->number, slot->host_output, w->scores, output * sizeof(float));
 }
 
 ade_status ade__slot_wait(ade_staging *staging, ade_slot *slot) {

@@ -45,6 +45,10 @@ void ade__slot_begin(ade_staging *staging, ade_slot *slot, int32_t t, int32_t s,
  * to the next. */
 ade_status ade__slot_submit(ade_staging *staging, ade_slot *slot, const atomic_int *cancel);
 
+/* The same by a team that works on the leader's slot at the same time; see ade__encoder_run_shared. */
+ade_status ade__slot_submit_shared(ade_staging *own, ade_staging *leader, ade_slot *slot, ade_team *team, int32_t member,
+                                   const atomic_int *cancel);
+
 /* Until the slot's results are there. It is no longer in flight then, even if this fails. */
 ade_status ade__slot_wait(ade_staging *staging, ade_slot *slot);
 

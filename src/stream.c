@@ -24,6 +24,7 @@
 #define TEXTS_AT_ONCE 32              /* that a worker takes at a time */
 #define INLINE_TEXTS 16               /* so few are tokenized on the caller's thread: waking workers takes longer */
 #define INLINE_BYTES ((size_t)64 << 10) /* if short: that thread cannot ask the progress callback meanwhile */
+#define TEAM 8 /* the most workers that share a batch: more would wait for each other longer than they compute */
 #define ASK_SECONDS 0.05 /* with the 0.04 of a waiting ade__pool_run, the caller is asked ten times a second */
 
 /* ---- Failures ---------------------------------------------------------------------------------------------------- */
@@ -110,7 +111,10 @@ static void take_texts(ade_session *s, ade_worker *w, void (*one)(ade_session *,
 
 static void tokenize_some(void *argument, int number) {
     ade_session *s = argument;
-    take_texts(s, &s->workers[number], tokenize_one);
+    ade_worker  *w = &s->workers[number];
+    double       start = ade__seconds();
+    take_texts(s, w, tokenize_one);
+    w->tokenizing += ade__seconds() - start;
 }
 
 /* ---- Encoding ---------------------------------------------------------------------------------------------------- */
@@ -184,10 +188,24 @@ static ade_status collect(ade_session *s, ade_worker *w, ade_slot *slot) {
     return w->status;
 }
 
+static void count_batch(const ade_session *s, ade_worker *w, const ade_batch_range *range) {
+    w->batches++;
+    w->texts += (uint64_t)range->count;
+    w->tokens += (uint64_t)range->tokens;
+    w->operations += ade__encoder_operations(s->prepared, range->tokens, range->count);
+}
+
+/* The end of a worker's step that began at `start`. */
+static void count_step(const ade_session *s, ade_worker *w, double start) {
+    w->encoding += ade__seconds() - start;
+    if (w->workspace && s->prepared->ops->exec_times) s->prepared->ops->exec_times(w->workspace->exec, &w->times);
+}
+
 static ade_status encode_one(ade_session *s, ade_worker *w, const ade_batch_range *range) {
     ade_slot *slot = ade__staging_slot(w->staging);
     ADE_TRY(collect(s, w, slot));
     fill(s, w, range, slot);
+    count_batch(s, w, range);
     ADE_TRY(ade__slot_submit(w->staging, slot, &s->cancel));
     return w->staging->n_slots == 1 ? collect(s, w, slot) : ADE_OK; /* nothing could overlap: do not sit on results */
 }
@@ -196,11 +214,40 @@ static void encode_some(void *argument, int number) {
     ade_session *s = argument;
     ade_worker  *w = &s->workers[number];
     ade_status   status = ADE_OK;
+    double       start = ade__seconds();
     while (w->staging && status == ADE_OK && !atomic_load(&s->cancel)) {
         size_t b = atomic_fetch_add(&s->next_batch, 1);
-        if (b >= s->plan.n_batches) return;
+        if (b >= s->plan.n_batches) break;
         status = encode_one(s, w, &s->plan.batches[b]);
     }
+    count_step(s, w, start);
+    note_outcome(s, w, status);
+}
+
+/* Few batches for many workers, as when a text comes alone: the workers share each batch. Member 0 has what they work
+ * on. */
+static ade_status encode_one_shared(ade_session *s, ade_worker *w, int member, const ade_batch_range *range) {
+    ade_worker *leader = &s->workers[0];
+    ade_slot   *slot = ade__staging_slot(leader->staging);
+    if (member == 0) {
+        fill(s, w, range, slot);
+        count_batch(s, w, range);
+    }
+    if (ade__team_wait(&s->team)) return ADE_CANCELLED;
+    ADE_TRY(ade__slot_submit_shared(w->staging, leader->staging, slot, &s->team, member, &s->cancel));
+    return member == 0 ? collect(s, w, slot) : ADE_OK;
+}
+
+static void encode_shared(void *argument, int number) {
+    ade_session *s = argument;
+    ade_worker  *w = &s->workers[number];
+    ade_status   status = ADE_OK;
+    double       start = ade__seconds();
+    if (number >= s->team.size) return;
+    for (size_t b = 0; b < s->plan.n_batches && status == ADE_OK; b++)
+        status = encode_one_shared(s, w, number, &s->plan.batches[b]);
+    if (status != ADE_OK) ade__team_fail(&s->team); /* nobody waits for a member that has left */
+    count_step(s, w, start);
     note_outcome(s, w, status);
 }
 
@@ -263,7 +310,10 @@ static void score_one(ade_session *s, ade_worker *w, size_t i) {
 
 static void score_some(void *argument, int number) {
     ade_session *s = argument;
-    take_texts(s, &s->workers[number], score_one);
+    ade_worker  *w = &s->workers[number];
+    double       start = ade__seconds();
+    take_texts(s, w, score_one);
+    w->tokenizing += ade__seconds() - start;
 }
 
 /* ---- Pieces ------------------------------------------------------------------------------------------------------ */
@@ -299,9 +349,27 @@ static ade_status tokenize_piece(ade_session *s) {
     return run_over_texts(s, tokenize_some);
 }
 
+/* Tokens a batch: so many that the last round of batches keeps all workers busy, too. */
+static int32_t even_budget(const ade_session *s) {
+    const int64_t workers = s->n_workers, budget = s->info.token_budget;
+    int64_t       total = 0, longest = 0;
+    if (s->prepared->info.execs) return s->info.token_budget;
+    for (size_t i = 0; i < s->n; i++) {
+        total += s->lengths[i];
+        if (s->lengths[i] > longest) longest = s->lengths[i];
+    }
+    const int64_t rounds = (total + budget * workers - 1) / (budget * workers);
+    const int64_t even = rounds ? total / (rounds * workers) + longest : budget; /* a batch may miss it by a text */
+    return (int32_t)(even < budget ? even : budget);
+}
+
 static ade_status encode_piece(ade_session *s) {
-    ADE_TRY(ade__batch_plan(&s->plan, s->lengths, s->n, s->info.max_length, s->info.token_budget,
+    ADE_TRY(ade__batch_plan(&s->plan, s->lengths, s->n, s->info.max_length, even_budget(s),
                             s->workers[0].workspace->max_seqs));
+    if (s->prepared->ops->exec_join && s->n_workers > 1 && s->plan.n_batches < (size_t)s->n_workers) {
+        ade__team_init(&s->team, s->n_workers < TEAM ? s->n_workers : TEAM);
+        return run_workers(s, encode_shared);
+    }
     atomic_store(&s->next_batch, 0);
     return run_workers(s, encode_some);
 }
@@ -363,7 +431,9 @@ ade_status ade__stream_run(ade_session *s, const ade_window_source *source) {
     s->last = NULL;
     s->total = 0;
     s->asked = ade__seconds();
+    double     start = s->asked;
     ade_status status = run_windows(s);
+    s->seconds += ade__seconds() - start;
     if (status != ADE_OK) {
         char error[ADE_ERROR_TEXT];
         ade__copy_error(error, sizeof error);

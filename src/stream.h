@@ -8,6 +8,7 @@
 #include "device.h"
 #include "session.h"
 #include "staging.h"
+#include "team.h"
 #include "threads.h"
 
 #include <stdatomic.h>
@@ -19,6 +20,10 @@ typedef struct ade_worker {
     ade_baseline_scratch  *baseline;  /* NULL with another model */
     ade_workspace         *workspace; /* NULL: this worker only tokenizes */
     ade_staging           *staging;
+    ade_op_times           times;     /* of its encoder */
+    double                 tokenizing, encoding; /* seconds */
+    uint64_t               texts, tokens, batches; /* encoded */
+    double                 operations;
     float                 *values; /* (2, C), with a baseline: a text's logits and probabilities */
     int32_t               *ids; /* of all texts that this worker tokenized in this piece */
     size_t                 n_ids, ids_capacity;
@@ -59,6 +64,7 @@ struct ade_session {
     uint64_t                 total; /* texts that came so far */
     atomic_size_t            texts_done;
     atomic_int               cancel; /* 1: the caller's wish; 2: a worker failed */
+    double                   seconds; /* in calls so far */
     double                   asked;  /* when the caller was last asked whether to stop */
 
     /* the piece in progress: texts [first, first + n) of a window */
@@ -69,6 +75,7 @@ struct ade_session {
     size_t         tokenized_capacity, lengths_capacity;
     ade_batch_plan plan;
     atomic_size_t  next_text, next_batch;
+    ade_team       team; /* while workers share batches */
 };
 
 /* ade__session_stream for a session that the caller has to itself, on a device that has not failed. */

@@ -70,12 +70,12 @@ bool ade__added_next(const ade__added_set *set, const unsigned char *text, size_
     while (set->n && (scan->at = next_first(set, text, scan->at, size)) < size) {
         size_t   start = scan->at, end = start;
         int32_t  index = -1;
-        uint32_t node = ADE_TRIE_ROOT;
+        uint32_t node = set->trie.root, slot;
         for (size_t at = start; at < size;) {
-            node = ade__trie_step(&set->trie, node, text[at++]);
+            node = ade__trie_step(&set->trie, node, text[at++], &slot);
             if (node == ADE_TRIE_NONE) break;
-            if (set->trie.slots[node].id >= 0) {
-                index = set->trie.slots[node].id;
+            if (node & ADE_TRIE_LEAF) {
+                index = set->trie.ids[slot];
                 end = at;
             }
         }

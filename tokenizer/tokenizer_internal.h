@@ -4,28 +4,25 @@
 #define ADE_TOKENIZER_INTERNAL_H
 
 #include "characters.h"
+#include "scan.h"
 #include "tokenizer.h"
+#include "word_cache.h"
 
 /* ---- vocab.c: a byte trie ---------------------------------------------------------------------------------------- */
 
-/* An edge of the trie. A node is the number of the slot that holds the edge leading to it. */
-typedef struct ade__trie_slot {
-    uint32_t key; /* parent node << 8 | byte; ADE_TRIE_FREE in an empty slot */
-    int32_t  id;  /* value of the string that ends here; -1 when none does */
-} ade__trie_slot;
-
-#define ADE_TRIE_ROOT 0x00ffffffu /* above every slot number */
-#define ADE_TRIE_NONE 0x01000000u
-#define ADE_TRIE_FREE 0xffffffffu /* root and byte 0xff, which no UTF-8 text has */
+/* A node, as the walk to it ends: base << ADE_TRIE_BASE | ADE_TRIE_LEAF, when a string ends here, | the last byte. */
+#define ADE_TRIE_BASE 9
+#define ADE_TRIE_LEAF 0x100u
+#define ADE_TRIE_NONE 0xffu /* no node: the byte is none of UTF-8, and there is nothing behind it */
 
 typedef struct ade__trie {
-    ade__trie_slot *slots; /* (mask + 1), open addressing, at most half full unless it is huge */
-    uint32_t        mask;
-    unsigned        shift; /* 32 - log2(mask + 1) */
+    uint32_t *units; /* the node that each slot holds, or ADE_TRIE_NONE */
+    int32_t  *ids;   /* value of the string that ends in a slot; -1 when none does */
+    uint32_t  root;
 } ade__trie;
 
 typedef struct ade__trie_entry {
-    const unsigned char *data;
+    const unsigned char *data; /* UTF-8 */
     size_t               size, rank; /* of equal strings that of the highest rank stays */
     int32_t              id;
 } ade__trie_entry;
@@ -34,18 +31,14 @@ typedef struct ade__trie_entry {
 ade_status ade__trie_build(ade__trie_entry *entries, size_t n, ade__trie *out, size_t *n_unique);
 void       ade__trie_clear(ade__trie *trie);
 
-/* The node that `byte` leads to, or ADE_TRIE_NONE. */
-static inline uint32_t ade__trie_step(const ade__trie *trie, uint32_t node, unsigned char byte) {
-    uint32_t key = node << 8 | byte, slot = key * 0x9e3779b1u >> trie->shift; /* 2^32 / golden ratio */
-    for (;; slot = (slot + 1) & trie->mask) {
-        uint32_t found = trie->slots[slot].key;
-        if (found == key) return slot;
-        if (found == ADE_TRIE_FREE) return ADE_TRIE_NONE;
-    }
+/* The node that `byte` leads to from `node`, and its slot; or ADE_TRIE_NONE. From ADE_TRIE_NONE nothing leads on. */
+static inline uint32_t ade__trie_step(const ade__trie *trie, uint32_t node, unsigned char byte, uint32_t *slot) {
+    uint32_t next = trie->units[*slot = node >> ADE_TRIE_BASE ^ byte];
+    return (next & 0xff) == byte ? next : ADE_TRIE_NONE;
 }
 
-/* The node that a string leads to from the root, or ADE_TRIE_NONE. */
-uint32_t ade__trie_walk(const ade__trie *trie, const unsigned char *data, size_t size);
+/* The node that a string leads to from the root, and its slot unless the string is empty; or ADE_TRIE_NONE. */
+uint32_t ade__trie_walk(const ade__trie *trie, const unsigned char *data, size_t size, uint32_t *slot);
 /* The value of exactly this string, or -1. */
 int32_t ade__trie_find(const ade__trie *trie, const unsigned char *data, size_t size);
 
@@ -73,7 +66,7 @@ typedef struct ade__normalized {
     uint32_t   last_start, last_end; /* of the source used last */
 } ade__normalized;
 
-#define ADE_NORMALIZED_SLACK 16
+#define ADE_NORMALIZED_SLACK 32
 
 /* Replaces out's text by bytes [from, to) of `text`, normalized. Invalid UTF-8 counts as U+FFFD. */
 ade_status ade__normalize(const ade__normalizer *normalizer, const unsigned char *text, size_t from, size_t to,
@@ -130,5 +123,71 @@ typedef struct ade__added_match {
 /* The next added token of a text; false when only [scan->done, size) is left. */
 bool ade__added_next(const ade__added_set *set, const unsigned char *text, size_t size, bool split_special,
                      ade__added_scan *scan, ade__added_match *match);
+
+/* ---- The tokenizer ----------------------------------------------------------------------------------------------- */
+
+struct ade_tokenizer {
+    uint64_t          serial; /* never 0, differs between all tokenizers of the process */
+    ade__trie         vocab;
+    ade__wordpiece    wordpiece;
+    ade__word        *words; /* that are tokens: what a cache begins with */
+    ade__normalizer   normalizer;
+    ade__scan_classes classes;
+    ade__scan_fn     *scan;
+    bool              wide; /* ids do not fit 16 bits */
+    int32_t           unk_id, cls_id, sep_id, pad_id;
+    size_t            prefix_size; /* bytes of "##" */
+    ade__added       *added;
+    ade__added_set    raw, normalized; /* first pass, second pass */
+    char             *token_bytes;     /* all tokens, each with a final NUL */
+    size_t           *token_starts;    /* (size + 1) */
+    int32_t           size;
+};
+
+/* Ids of a word that the cache can hold. */
+static inline size_t ade__most_ids(const ade_tokenizer *tokenizer) {
+    return tokenizer->wide ? ADE_WIDE_IDS : ADE_NARROW_IDS;
+}
+
+/* What the cache holds of a word or stretch with `n` ids. */
+static inline void ade__describe(const ade_tokenizer *tokenizer, ade__key key, const int32_t *ids, size_t n,
+                                 ade__word *out) {
+    unsigned about = (unsigned)n;
+    *out = (ade__word){.key = key};
+    for (size_t i = 0; i < n; i++) {
+        if (ids[i] == tokenizer->unk_id) about |= ADE_WORD_UNKNOWN;
+        if (tokenizer->wide)
+            out->ids.wide[i] = ids[i];
+        else
+            out->ids.narrow[i] = (uint16_t)ids[i];
+    }
+    if (tokenizer->wide)
+        out->ids.wide[3] = (int32_t)about;
+    else
+        out->ids.narrow[7] = (uint16_t)about;
+}
+
+/* Bytes of a word that a piece of it takes. */
+static inline size_t ade__piece_size(const ade_tokenizer *tokenizer, int32_t id, bool continuing) {
+    const size_t *starts = tokenizer->token_starts + id;
+    return starts[1] - starts[0] - 1 - (continuing ? tokenizer->prefix_size : 0);
+}
+
+#define ADE_FRESH 128 /* words that wait to be put into the cache */
+
+struct ade_tokenizer_scratch {
+    ade__window      window;
+    ade__word        fresh[ADE_FRESH];
+    size_t           n_fresh;
+    ade__word_cache  cache;
+    uint64_t         serial; /* of the tokenizer that the cache belongs to */
+    int32_t         *ids;
+    uint32_t        *starts, *ends;
+    size_t           ids_capacity, starts_capacity, ends_capacity;
+    uint32_t        *piece_ends; /* of one word */
+    unsigned char   *word;       /* a long word in lower case */
+    size_t           piece_ends_capacity, word_capacity;
+    ade__normalized  normalized;
+};
 
 #endif

@@ -49,6 +49,7 @@ class Precision(enum.IntEnum):
     BF16 = 2
     F16 = 3
     F64 = 4
+    INT8 = 5
 
 
 class ModelKind(enum.IntEnum):
@@ -199,6 +200,24 @@ class SessionInfo(_Sized):
         ("device_name", c_char_p),
         ("instruction_set", c_char_p),
         ("device_reason", c_char_p),
+    ]
+
+
+class SessionProfile(_Sized):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("threads", c_int32),
+        ("texts", c_uint64),
+        ("tokens", c_uint64),
+        ("batches", c_uint64),
+        ("seconds", c_double),
+        ("tokenizing", c_double),
+        ("encoding", c_double),
+        ("products", c_double),
+        ("attention", c_double),
+        ("elementwise", c_double),
+        ("waiting", c_double),
+        ("operations", c_double),
     ]
 
 
@@ -456,6 +475,7 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "ade_model_info": ModelInfo,
     "ade_session_options": SessionOptions,
     "ade_session_info": SessionInfo,
+    "ade_session_profile": SessionProfile,
     "ade_result": Result,
     "ade_token": Token,
     "ade_tokens_info": TokensInfo,
@@ -511,8 +531,11 @@ FUNCTIONS: list[tuple[str, Any, list[Any]]] = [
     ("ade_session_open", c_int, [Model, POINTER(SessionOptions), POINTER(Session)]),
     ("ade_session_close", None, [Session]),
     ("ade_session_get_info", c_int, [Session, POINTER(SessionInfo)]),
+    ("ade_session_get_profile", c_int, [Session, POINTER(SessionProfile)]),
+    ("ade_session_time_products", c_int, [Session, c_int32, c_int32, POINTER(c_double)]),
     ("ade_classify", c_int, [Session, c_void_p, c_size_t, c_void_p, c_void_p, c_void_p]),
     ("ade_tokenize", c_int, [Session, Text, POINTER(Token), c_size_t, POINTER(TokensInfo)]),
+    ("ade_encode", c_int, [Session, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p, POINTER(c_size_t)]),
     ("ade_model_get_calibration", c_int, [Model, POINTER(CalibrationInfo)]),
     ("ade_calibrate", c_int, [Model, c_void_p, c_size_t, c_double, c_void_p]),
     ("ade_model_operating_point", c_int, [Model, c_int32, c_double, c_double, POINTER(OperatingPoint)]),
@@ -527,6 +550,7 @@ FUNCTIONS: list[tuple[str, Any, list[Any]]] = [
     ("ade_screen_get_file", c_int, [Screen, POINTER(ScreenFile)]),
     ("ade_screen_get_stats", c_int, [Screen, POINTER(ScreenStats)]),
     ("ade_screen_get_session_info", c_int, [Screen, POINTER(SessionInfo)]),
+    ("ade_screen_get_profile", c_int, [Screen, POINTER(SessionProfile)]),
     ("ade_screen_close", None, [Screen]),
     ("ade_export_open", c_int, [c_char_p, POINTER(Export)]),
     ("ade_export_get_info", c_int, [Export, POINTER(ExportInfo)]),

@@ -6,6 +6,7 @@
 #include "alloc.h"
 #include "model.h"
 #include "screen_run.h"
+#include "profile.h"
 #include "session.h"
 #include "status.h"
 #include "threads.h"
@@ -484,4 +485,9 @@ ade_status ade__screen_get_file(const ade_screen *s, ade_screen_file *file) {
 ade_status ade__screen_get_session_info(const ade_screen *s, ade_session_info *info) {
     if (!s->session) return ade__fail(ADE_INVALID_ARGUMENT, "a dry run has no session");
     return ade__session_get_info(s->session, info);
+}
+
+ade_status ade__screen_get_profile(ade_screen *s, ade_session_profile *profile) {
+    if (!s->session) return ade__fail(ADE_INVALID_ARGUMENT, "a dry run has no session");
+    return ade__session_get_profile(s->session, profile);
 }

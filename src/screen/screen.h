@@ -32,6 +32,7 @@ const char *ade__screen_get_note(const ade_screen *screen);
 ade_status ade__screen_get_file(const ade_screen *screen, ade_screen_file *file);
 ade_status ade__screen_get_stats(const ade_screen *screen, ade_screen_stats *stats);
 ade_status ade__screen_get_session_info(const ade_screen *screen, ade_session_info *info);
+ade_status ade__screen_get_profile(ade_screen *screen, ade_session_profile *profile);
 void       ade__screen_close(ade_screen *screen);
 
 #endif

@@ -3,13 +3,16 @@
 
     python3 tests/golden/make_golden_tokenizer.py > tests/golden/tokenizer.jsonl
 
-The first line says versions and settings. Every other line is [setting, text, ids, starts, ends]. Needs the PyPI package
-tokenizers in the version of compare_tokenizer.py.
+The first line says versions and settings. Every other line is [setting, text, ids, starts, ends]. Besides, the first
+line has a SHA-256 for settings c and u, over the results of every code point alone, between letters and behind a
+combining mark. Needs the PyPI package tokenizers in the version of compare_tokenizer.py.
 """
 
+import hashlib
 import json
 import os
 import random
+import struct
 import sys
 
 import tokenizers
@@ -52,6 +55,34 @@ TEXTS = [
     "a\u302e\u0301b", "[SEP][SEP] [CLS]", "\u2028[SEP]\u2029", "  a  ", "\U0010ffff", "x\u0323\u0307" * 9, "\u3099\u309a\u094d",
     "Intravenous azithromycin-induced ototoxicity.", "Stevens–Johnson syndrome (SJS)", "“quoted” ‘single’ «guillemets»",
 ]  # fmt: skip
+SIZES = [7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 99, 100, 101]  # where the C code changes its way, and around
+LONG = ("q" * 1019 + " ") * 4  # nearly all that it looks at together
+TRAPS = [
+    *("a" * n for n in SIZES), *("Hepatotoxicity"[: n % 15] + "ing" * (n // 3) for n in SIZES),
+    *("µ" * n for n in SIZES), *("x " * 30 + "-" * n + "Ångström β‐blocker" for n in range(8)),
+    *("y" * (60 + n) + ", α1–β2 (5±2)" for n in range(8)), *(" " * (58 + n) + "[SEP]azithromycin" for n in range(8)),
+    "é" * 7 + " " + "é" * 8 + " 5±2±5±2±5±2±5 ±5±2±5±2±5±2±5±", "ACGTACGTACGTACGT ACGTACGT zzqzzqzzqzzqzzq zzqzzqzzqzzqzzqz",
+    *(LONG + "," * n + "hepatotoxicity of amiodarone" for n in (0, 8, 15, 16)), LONG + "1234567890" * 12 + " [SEP] é",
+    "w" * 4095 + " w", "w" * 4096 + " w", "w" * 4000 + "é" * 60 + "-w" * 9, "a\xa0b\u2009c\u202f±\xb15",
+    "中" * 5 + "a中b" * 6, "\u200b" * 5 + "a", "a" + "\u200b" * 9 + "b", "\u0301\u0302 \u0301a",
+]  # fmt: skip
+
+
+def code_point_texts():
+    """32 code points each, as test_tokenizer_golden.c makes them, too."""
+    for first in range(0, 0x110000, 32):
+        if not 0xD800 <= first < 0xE000:
+            yield "".join(f"{ch} a{ch}b e\u0301{ch} " for ch in map(chr, range(first, first + 32)))
+
+
+def digest(tokenizer):
+    """Over the number of ids, the ids, starts and ends of each text, as little-endian u32."""
+    sha256, texts = hashlib.sha256(), list(code_point_texts())
+    for text, encoding in zip(texts, tokenizer.encode_batch(texts)):
+        offsets = byte_offsets(text, encoding.offsets)
+        numbers = [len(offsets), *encoding.ids, *(a for a, _ in offsets), *(b for _, b in offsets)]
+        sha256.update(struct.pack(f"<{len(numbers)}I", *numbers))
+    return sha256.hexdigest()
 
 
 def main():
@@ -69,12 +100,13 @@ def main():
             at = rng.randrange(len(text) + 1)
             text = text[:at] + rng.choice(["", " ", "\u2009 "]) + content + rng.choice(["", " ", "\n "]) + text[at:]
         spiced.append(text)
-    print(json.dumps({"tokenizers": VERSION, "seed": SEED, "settings": SETTINGS}))
+    paths = {name: os.path.join(folder, f"bert-base-{setting['vocab']}-vocab.txt") for name, setting in SETTINGS.items()}
+    digests = {name: digest(reference(paths[name], SETTINGS[name]["lower"])) for name in ("c", "u")}
+    print(json.dumps({"tokenizers": VERSION, "seed": SEED, "settings": SETTINGS, "code_points": digests}))
     for name, setting in SETTINGS.items():
-        path = os.path.join(folder, f"bert-base-{setting['vocab']}-vocab.txt")
-        tokenizer = reference(path, setting["lower"], added=setting.get("added", ()))
+        tokenizer = reference(paths[name], setting["lower"], added=setting.get("added", ()))
         tokenizer.encode_special_tokens = setting.get("split", False)
-        for text in plain if len(name) == 1 else spiced + TEXTS[:40] if "added" in setting else TEXTS + WORDS:
+        for text in plain + TRAPS if len(name) == 1 else spiced + TEXTS[:40] if "added" in setting else TEXTS + WORDS:
             encoding = tokenizer.encode(text)
             offsets = byte_offsets(text, encoding.offsets)
             row = [name, text, encoding.ids, [a for a, _ in offsets], [b for _, b in offsets]]

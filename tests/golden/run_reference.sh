@@ -23,6 +23,9 @@ corpus=$data/test.csv
 "$python" "$here/compare_tokenizer.py" "$build/tests/golden/tokenize_stdin" "$data/vocab" --csv "$corpus" \
     --csv "$work/sentences.csv" --medline "$data/medline" --random 50000
 
+# Every code point and a million strings, on each instruction set; minutes.
+"$python" -B "$here/sweep_tokenizer.py" "$build/tests/golden/tokenize_stdin" "$data"
+
 # One script, by transformers' pipeline and by adesieve in its place.
 if "$python" -c 'import numpy, torch, transformers' 2>/dev/null; then
     ADESIEVE_LIBRARY=$build/libadesieve.so PYTHONPATH=$here/../../python_bindings "$python" -B "$here/drop_in.py" both

@@ -92,7 +92,7 @@ static void invariance(const char *folder, int32_t precision, size_t step) {
     ade_session *session = golden_session(model, precision, 2, 0);
     if (!session) {
         ade_model_close(model);
-        printf("# bf16: not on this processor\n");
+        printf("# precision %d: not on this processor\n", (int)precision);
         skip();
     }
     size_t  n = 0, *order = malloc(rows.n * sizeof *order), *shuffled = malloc(rows.n * sizeof *shuffled);
@@ -146,6 +146,12 @@ static void test_tiny_bf16(void **state) {
     invariance(tiny_model(path, sizeof path), ADE_PRECISION_BF16, 1);
 }
 
+static void test_tiny_int8(void **state) {
+    char path[1024];
+    (void)state;
+    invariance(tiny_model(path, sizeof path), ADE_PRECISION_INT8, 1);
+}
+
 static size_t default_step(void) { return getenv("ADE_TEST_ALL") ? 1 : 16; }
 
 static void test_default_f32(void **state) {
@@ -158,6 +164,12 @@ static void test_default_bf16(void **state) {
     (void)state;
     if (!golden_has_default_model()) skip();
     invariance(DEFAULT_MODEL, ADE_PRECISION_BF16, default_step());
+}
+
+static void test_default_int8(void **state) {
+    (void)state;
+    if (!golden_has_default_model()) skip();
+    invariance(DEFAULT_MODEL, ADE_PRECISION_INT8, default_step());
 }
 
 static const size_t EDGES[] = {2, 3, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 511, 512};
@@ -179,8 +191,9 @@ static void test_every_length(void **state) {
     else
         for (size_t i = 0; i < sizeof EDGES / sizeof *EDGES; i++) lengths[n++] = EDGES[i] - 2;
     for (size_t i = 0; i < n; i++) texts[i] = (ade_text){words, 2 * lengths[i]};
-    for (int32_t precision = ADE_PRECISION_F32; precision <= ADE_PRECISION_BF16; precision++) {
-        ade_session *session = golden_session(model, precision, 2, 0);
+    static const int32_t PRECISIONS[] = {ADE_PRECISION_F32, ADE_PRECISION_BF16, ADE_PRECISION_INT8};
+    for (size_t p = 0; p < sizeof PRECISIONS / sizeof *PRECISIONS; p++) {
+        ade_session *session = golden_session(model, PRECISIONS[p], 2, 0);
         if (!session) continue;
         CHECK_OK(ade_classify(session, texts, n, results, together, NULL));
         for (size_t i = 0; i < n; i++) {
@@ -263,7 +276,8 @@ int main(int argc, char **argv) {
     if (argc > 1) cmocka_set_test_filter(argv[1]); /* as in test_x, or with a wild card */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tiny_f32),     cmocka_unit_test(test_tiny_bf16),    cmocka_unit_test(test_default_f32),
-        cmocka_unit_test(test_default_bf16), cmocka_unit_test(test_every_length), cmocka_unit_test(test_sessions_at_once),
+        cmocka_unit_test(test_default_bf16), cmocka_unit_test(test_tiny_int8),    cmocka_unit_test(test_default_int8),
+        cmocka_unit_test(test_every_length), cmocka_unit_test(test_sessions_at_once),
     };
     return cmocka_run_group_tests_name("invariance", tests, read_rows, free_rows);
 }

@@ -6,11 +6,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 subject subjects[MAX_SUBJECTS];
 int     n_subjects;
 
-static struct ade_cpu_scratch scratch = {.padded_len = SUBJECT_MAX_LEN};
+static struct ade_cpu_scratch scratch = {.max_len = SUBJECT_MAX_LEN, .head_size = SUBJECT_MAX_HEAD};
 
 static void add_kernels(const ade_cpu_kernels *kernels, const char *level) {
     for (int bf16 = 0; bf16 < 2; bf16++) {
@@ -45,10 +46,8 @@ static void add_backend(const ade_ops *ops, int32_t precision, const char *preci
 }
 
 void subjects_open(void) {
-    scratch.keys = aligned_alloc(64, SUBJECT_MAX_HEAD * SUBJECT_MAX_LEN * sizeof(float));
-    scratch.scores = aligned_alloc(64, ADE_CPU_GROUP * SUBJECT_MAX_LEN * sizeof(float));
-    scratch.values = aligned_alloc(64, 16 * SUBJECT_MAX_LEN * sizeof(float));
-    if (!scratch.keys || !scratch.scores || !scratch.values) abort();
+    scratch.attention = aligned_alloc(64, ade__cpu_attention_floats(SUBJECT_MAX_LEN, SUBJECT_MAX_HEAD) * sizeof(float));
+    if (!scratch.attention) abort();
     add_kernels(&ade__cpu_kernels_v1, "v1");
 #ifdef ADE_CPU_LEVELS
     __builtin_cpu_init();
@@ -59,6 +58,10 @@ void subjects_open(void) {
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd"))
         add_kernels(&ade__cpu_kernels_v4, "v4");
     else printf("# skipped: kernels v4 (no AVX-512)\n");
+    if (__builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd"))
+        add_kernels(&ade__cpu_kernels_v4b, "v4b");
+    else printf("# skipped: kernels v4b (no AVX-512 BF16)\n");
 #endif
     add_backend(ade__cpu_ops(), ADE_PRECISION_F32, "f32");
     if (ade__gemm_has_bf16()) add_backend(ade__cpu_ops(), ADE_PRECISION_BF16, "bf16");
@@ -71,9 +74,7 @@ void subjects_close(void) {
         if (subjects[i].backend) subjects[i].ops->close(subjects[i].backend);
     }
     n_subjects = 0;
-    free(scratch.keys);
-    free(scratch.scores);
-    free(scratch.values);
+    free(scratch.attention);
 }
 
 ade_status subject_probs(const subject *s, const ade_probs_args *args) {
@@ -88,7 +89,29 @@ ade_status subject_probs(const subject *s, const ade_probs_args *args) {
     return ADE_OK
 
 ade_status subject_embed(const subject *s, const ade_embed_args *args) { CALL(embed, s->act); }
-ade_status subject_attention(const subject *s, const ade_attention_args *args) { CALL(attention, s->act, &scratch); }
+ade_status subject_linear(const subject *s, const ade_linear_desc *desc, const ade_linear *linear, const void *x, void *y,
+                          int32_t m) {
+    const size_t n = (size_t)desc->n, width = (size_t)s->ops->linear_panel(linear), rows = (size_t)m + ADE_ROW_PAD;
+    float       *panels = aligned_alloc(64, (rows * n * sizeof *panels + 63) / 64 * 64);
+    if (!panels) abort();
+    memset(panels, 0xff, rows * n * sizeof *panels);
+    const ade_linear_args args = {.linear = linear, .x = x, .y = panels, .m = m, .y_panel_stride = rows * width};
+    ade_status            status = s->ops->linear(s->exec, &args);
+    for (size_t at = 0; at < n && status == ADE_OK; at += width) {
+        size_t columns = n - at < width ? n - at : width;
+        for (size_t r = 0; r < (size_t)m; r++)
+            memcpy((float *)y + r * n + at, panels + rows * at + r * columns, columns * sizeof *panels);
+    }
+    free(panels);
+    return status;
+}
+
+ade_status subject_attention_part(const subject *s, const ade_attention_args *args, int32_t part, int32_t parts) {
+    CALL(attention, s->act, s->act, &scratch, part, parts);
+}
+ade_status subject_attention(const subject *s, const ade_attention_args *args) {
+    return subject_attention_part(s, args, 0, 1);
+}
 ade_status subject_layernorm(const subject *s, const ade_layernorm_args *args) { CALL(layernorm, s->act); }
 ade_status subject_activation(const subject *s, const ade_activation_args *args) { CALL(activation, s->act); }
 ade_status subject_pool(const subject *s, const ade_pool_args *args) { CALL(pool, s->act); }

@@ -26,7 +26,12 @@ void subjects_open(void); /* aborts the program when one that should open does n
 void subjects_close(void);
 
 ade_status subject_embed(const subject *s, const ade_embed_args *args);
+/* A backend's product with y dense, whatever it makes of its panels; the rows behind the last are not written. */
+ade_status subject_linear(const subject *s, const ade_linear_desc *desc, const ade_linear *linear, const void *x, void *y,
+                          int32_t m);
 ade_status subject_attention(const subject *s, const ade_attention_args *args);
+/* Share `part` of `parts`; only for a set of kernels. A backend does everything. */
+ade_status subject_attention_part(const subject *s, const ade_attention_args *args, int32_t part, int32_t parts);
 ade_status subject_layernorm(const subject *s, const ade_layernorm_args *args);
 ade_status subject_activation(const subject *s, const ade_activation_args *args);
 ade_status subject_pool(const subject *s, const ade_pool_args *args);

@@ -234,7 +234,8 @@ static void each_step_alone(void **state) {
 /* Words that share their first eight bytes, more of them than the word cache has slots. */
 static void words_with_a_common_beginning(void **state) {
     (void)state;
-    static const char      strings[] = "[PAD]\0[UNK]\0[CLS]\0[SEP]\0aaaaaaaa\0##a\0##b\0##c\0##d";
+    static const char      strings[] =
+        "[PAD]\0[UNK]\0[CLS]\0[SEP]\0aaaaaaaa\0##a\0##b\0##c\0##d\0##e\0##f\0##g\0##h";
     ade_text               vocab[64];
     size_t                 n = small_vocab(vocab, strings, sizeof strings - 1);
     ade_tokenizer_config   config = plain_config(vocab, n, false);
@@ -243,18 +244,18 @@ static void words_with_a_common_beginning(void **state) {
     ade_encode_options     options = {.max_length = 64};
     assert_int_equal(ade__tokenizer_new(&config, &tokenizer), ADE_OK);
     assert_int_equal(ade__tokenizer_scratch_new(tokenizer, &scratch), ADE_OK);
-    for (unsigned i = 0; i < 2u << 14; i++) {
-        char         word[] = "aaaaaaaa.......";
-        int32_t      expected[10] = {2, 4};
+    for (unsigned i = 0; i < 3u << 16; i++) { /* three times the same */
+        char         word[] = "aaaaaaaa......";
+        int32_t      expected[9] = {2, 4};
         ade_encoding e;
-        for (unsigned j = 0; j < 7; j++) {
-            unsigned letter = i >> 2 * j & 3;
+        for (unsigned j = 0; j < 6; j++) {
+            unsigned letter = (i & 0xffff) >> 3 * j & 7;
             word[8 + j] = (char)('a' + letter);
             expected[2 + j] = 5 + (int32_t)letter;
         }
-        expected[9] = 3;
-        assert_int_equal(encode(tokenizer, scratch, word, 15, &options, &e), ADE_OK);
-        assert_int_equal(e.n, 10);
+        expected[8] = 3;
+        assert_int_equal(encode(tokenizer, scratch, word, 14, &options, &e), ADE_OK);
+        assert_int_equal(e.n, 9);
         assert_memory_equal(e.ids, expected, sizeof expected);
     }
     ade__tokenizer_scratch_free(scratch);
