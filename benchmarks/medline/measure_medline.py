@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from compare_encoders import ROOT, commit, processor, say  # the path has to be set first
+from host import ROOT, commit, processor, say
 from make_dump import make
 
 HERE = Path(__file__).resolve().parent
