@@ -265,7 +265,9 @@ typedef struct ade_session_options {
  * weights beyond the range of that precision), BAD_MODEL, DEVICE.
  * GPUs are used through a plugin, libadesieve_cuda.so.0, only if `device` is CUDA or AUTO: the file that the environment
  * variable ADESIEVE_CUDA_PLUGIN names (its path with a '/'), else the one in the folder of this library. ADESIEVE_CUBLASLT
- * names the file of NVIDIA's cuBLASLt where it lies in no usual place. */
+ * names the file of NVIDIA's cuBLASLt where it lies in no usual place.
+ * ADESIEVE_MAX_ISA (baseline, sse4.2, avx2, avx512, avx512_vnni, avx512_bf16 or amx) limits the instruction sets that are
+ * used on a CPU; another value is refused. oneDNN's own ONEDNN_MAX_CPU_ISA is obeyed as well. */
 ADE_API ade_status ade_session_open(ade_model *model, const ade_session_options *options, ade_session **out);
 ADE_API void       ade_session_close(ade_session *session); /* NULL is fine */
 

@@ -73,8 +73,7 @@ typedef struct ade_cpu_panels {
     size_t           stride;      /* elements between panels */
     int32_t          width, n;    /* columns of a panel, and of all */
     const ade_quant *x_rows;      /* a member for each row from first_row on */
-    const float     *bias, *scales;
-    const int32_t   *sums;
+    const float     *bias, *scales, *sums;
 } ade_cpu_panels;
 
 typedef struct ade_cpu_kernels {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What follows a matrix product, row by row while its panels are still in the cache: bias, activation, residual and
  * LayerNorm, and the rounding to the type that the next product takes. In int8 also the way back from int32:
- *     y[r][n] = (sum[r][n] - zero[r] * sums[n]) * (scale[r] * scales[n]) + bias[n]
- * (the integer part is exact), and rows of bytes: u = round(v / scale) + zero, scale = (max - min) / 255 with 0 between
+ *     y[r][n] = sum[r][n] * (scale[r] * scales[n]) - (scale[r] * zero[r]) * sums[n] + bias[n]
+ * and rows of bytes: u = round(v / scale) + zero, scale = (max - min) / 255 with 0 between
  * them. A row with a value that is not finite gets scale NaN, so that it shows in the result. */
 #include "cpu_common.h"
 
@@ -43,8 +43,9 @@ ADE_INLINE ade_ivec get_int(const int32_t *from, int n) {
 /* n values at `from`, in a panel, of columns from `at` on: in fp32 and with their bias. `row` is NULL but in int8. */
 ADE_INLINE ade_vec take(const ade_cpu_panels *p, const float *from, size_t at, int n, const ade_quant *row) {
     if (!row) return get(from, n);
-    ade_ivec sums = get_int((const int32_t *)from, n) - get_int(p->sums + at, n) * row->zero;
-    return __builtin_convertvector(sums, ade_vec) * (get(p->scales + at, n) * row->scale) + get(p->bias + at, n);
+    ade_vec sums = __builtin_convertvector(get_int((const int32_t *)from, n), ade_vec);
+    ade_vec shift = get(p->bias + at, n) - get(p->sums + at, n) * (row->scale * (float)row->zero);
+    return sums * (get(p->scales + at, n) * row->scale) + shift;
 }
 
 ADE_INLINE float *panel_of(const ade_cpu_panels *p, int32_t j) {

@@ -126,8 +126,7 @@ struct ade_linear {
     ade_gemm_engine *engine;
     packed_panel    *panel;  /* (panels) */
     char            *packed; /* all panels, each in its plan's layout; ours */
-    float           *bias, *scales;
-    int32_t         *sums;
+    float           *bias, *scales, *sums;
 };
 
 typedef struct bound_plan { /* a plan's argument objects for one thread */
@@ -432,18 +431,19 @@ static ade_status pack(ade_gemm_engine *engine, const packed_panel *panel, const
 }
 
 /* Rows of fp32 to signed bytes, each row with a scale that makes its largest value 127. */
-static void quantize(const float *weight, int32_t rows, int32_t k, int8_t *bytes, float *scales, int32_t *sums) {
+static void quantize(const float *weight, int32_t rows, int32_t k, int8_t *bytes, float *scales, float *sums) {
     for (int32_t r = 0; r < rows; r++, weight += k, bytes += k) {
         float most = 0;
         for (int32_t i = 0; i < k; i++) most = fmaxf(most, fabsf(weight[i]));
         float inverse = most > 0 ? 127.0f / most : 0;
-        scales[r] = most / 127.0f;
-        sums[r] = 0;
+        int32_t sum = 0;
         for (int32_t i = 0; i < k; i++) {
             float scaled = fminf(fmaxf(nearbyintf(weight[i] * inverse), -127.0f), 127.0f);
             bytes[i] = (int8_t)scaled;
-            sums[r] += bytes[i];
+            sum += bytes[i];
         }
+        scales[r] = most / 127.0f;
+        sums[r] = scales[r] * (float)sum;
     }
 }
 

@@ -18,7 +18,7 @@ typedef struct ade_gemm_shape {
     ade_dtype type;          /* of X and W: f32, bf16, or int8, whose products are int32 without bias */
     const float   *bias;     /* (N) */
     const float   *scales;   /* (N) int8: W[n] = scales[n] * bytes */
-    const int32_t *sums;     /* (N) int8: sum of W[n]'s bytes */
+    const float   *sums;     /* (N) int8: sum of W[n], as the bytes have it */
 } ade_gemm_shape;
 
 /* Does this processor multiply bf16 natively (AVX-512 BF16 or AMX), or bytes (AVX-512 VNNI or AMX), as far as oneDNN

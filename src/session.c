@@ -7,11 +7,13 @@
 #include "abi_struct.h"
 #include "alloc.h"
 #include "device.h"
+#include "isa.h"
 #include "log.h"
 #include "status.h"
 #include "stream.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LEAST_BUDGET 512 /* tokens; a device without room for such a batch is no help */
@@ -30,7 +32,18 @@ static ade_status check_baseline_options(const ade_session_options *o) {
     return ADE_OK;
 }
 
+static ade_status check_environment(void) {
+    ade_isa     limit;
+    const char *value = getenv("ADESIEVE_MAX_ISA");
+    if (ade__isa_limit(&limit)) return ADE_OK;
+    return ade__fail(ADE_INVALID_ARGUMENT,
+                     "the environment variable ADESIEVE_MAX_ISA holds \"%.40s\"; it takes baseline, sse4.2, avx2, avx512, "
+                     "avx512_vnni, avx512_bf16 or amx",
+                     value ? value : "");
+}
+
 static ade_status check_options(const ade_model *model, ade_session_options *o) {
+    ADE_TRY(check_environment());
     if (o->precision < ADE_PRECISION_AUTO || o->precision > ADE_PRECISION_INT8)
         return ade__fail(ADE_INVALID_ARGUMENT, "precision %d is none of ade_precision's values", (int)o->precision);
     if (o->threads < 0 || o->threads > 4096)

@@ -21,7 +21,7 @@ import convert_peers as convert
 from host import has_avx512
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-TOKENS = (512, 256, 128, 1024)  # a batch may have, padding included
+TOKENS = (512, 256, 128, 1024, 2048)  # a batch may have, padding included
 TOGETHER, EACH = "one batch", "a batch a thread"
 
 

@@ -32,6 +32,7 @@ from .errors import (
     Unsupported,
 )
 from ._inputs import inputs
+from .profile import Profile
 from .results import Result, Results
 from .rows import Hit, InputFile, Record, Stats
 from .screening import Screening
@@ -63,6 +64,7 @@ __all__ = [
     "InvalidArgument",
     "OperatingPoint",
     "OutOfMemory",
+    "Profile",
     "Record",
     "Result",
     "Results",

@@ -32,6 +32,7 @@ from ._optional import need
 from ._parquet import ParquetFile, place
 from .calibration import Calibration, OperatingPoint, find_point, is_stale, needed_calibration, parse_target
 from .errors import Error, InvalidArgument, Status
+from .profile import stats_of
 from .rows import InputFile, Stats
 from .screening import Screening, start
 
@@ -397,6 +398,7 @@ def _stats_object(run: Screening, model: Any, rows: int, opening: float, wanted:
         "citations_per_second": rate(stats.citations),
         "texts_per_second": rate(stats.screened),
         "tokens_per_second": rate(stats.tokens),
+        "profile": stats_of(run._spent, info.kind, device["type"]),
     }
 
 

@@ -16,10 +16,12 @@ import numpy.typing as npt
 from . import _ffi, settings
 from ._ffi import Watch
 from ._texts import Block
-from .errors import Error, InputOutput
+from .errors import Error, InputOutput, Status
 
 RESULT = np.dtype(_ffi.Result)
 TOKEN = np.dtype(_ffi.Token)
+_BYTES_A_TOKEN = 3  # English has four or more: a second call for want of room is rare
+_FRAME = 2  # tokens around a text
 OTHER_LENGTHS = 2  # sessions kept beside the Classifier's own, for calls with a max_length
 
 
@@ -187,6 +189,31 @@ class Engine:
             self._library.ade_model_token(self.model, i).decode("utf-8", "replace") for i in tokens["id"].tolist()
         ]
         return tokens, names, info
+
+    def ids(self, block: Block) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """The ids of the block's texts, one behind the other, and where each text's begin; the last is their number."""
+        starts = np.empty(len(block) + 1, dtype=np.uintp)
+        found = ctypes.c_size_t()
+        capacity = int(block.views[:, 1].sum()) // _BYTES_A_TOKEN + _FRAME * len(block)
+        while True:
+            ids: npt.NDArray[np.int32] = np.empty(capacity, dtype=np.int32)
+            status = self._library.ade_encode(
+                self.session,
+                block.views.ctypes.data,
+                len(block),
+                ids.ctypes.data if capacity else None,
+                capacity,
+                starts.ctypes.data,
+                found,
+            )
+            if status not in (Status.OK, Status.INVALID_ARGUMENT) or found.value <= capacity:
+                break
+            capacity = found.value
+        try:
+            _ffi.check(status)
+        except Error as error:
+            raise _counted_from(block.first, error) from None
+        return ids[: found.value], starts.astype(np.int64)
 
     def close(self) -> None:
         for session in (*self._others.values(), self.session):

@@ -19,6 +19,7 @@ from ._progress import Progress
 from ._texts import Texts
 from .calibration import METHODS, Calibration, OperatingPoint, calibration_of, find_point, prevalence_of
 from .errors import BadInput, Busy, Error
+from .profile import Profile, profile_of
 from .results import HEAD, Results
 from .screening import Screening, start
 from .settings import PathLike
@@ -51,8 +52,10 @@ class Classifier:
         A Hugging Face checkpoint folder. By default ``$ADESIEVE_MODEL``, else the model that comes with adesieve.
     device : {"auto", "cpu", "cuda", "cuda:N", "none"}
         ``"none"`` opens at once and can only `tokenize`.
-    precision : {"auto", "f32", "bf16", "f16"}
-        ``"auto"`` is bf16 where the processor computes in it natively, else f32; f16 on a GPU.
+    precision : {"auto", "f32", "bf16", "f16", "int8"}
+        ``"auto"`` is bf16 where the processor computes in it natively, else f32; f16 on a GPU. ``"int8"`` is the
+        fastest on a CPU that has AVX-512 VNNI or AMX, and never chosen by itself: it decides a few texts otherwise than
+        f32.
     threads : int
         CPU threads; 0 = as many as this process may run on.
     max_length : int
@@ -272,6 +275,27 @@ class Classifier:
         """
         with self._turn():
             return self._ready().info()
+
+    def profile(self) -> Profile:
+        """What has been done since it was opened, and what the time went to. Calls with a ``max_length`` of their own,
+        `screen` and `tokenize` are not counted.
+
+        Raises
+        ------
+        ValueError
+            The Classifier is closed.
+
+        Examples
+        --------
+        >>> before = clf.profile()
+        >>> clf.predict_proba(["Rash after amoxicillin."] * 3).shape
+        (3, 2)
+        >>> after = clf.profile()
+        >>> after.texts - before.texts, after.encoding > before.encoding
+        (3, True)
+        """
+        with self._turn():
+            return profile_of(self._ready())
 
     # ---- Classifying --------------------------------------------------------------------------------------------
 
@@ -869,6 +893,41 @@ class Classifier:
                         named = str(error) if source.alone else f"text {block.first + i}: {error}"
                         raise type(error)(named, error.status) from None
         return found[0] if source.alone else found
+
+    def token_ids(self, texts: Texts) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """The ids that the model gets, and nothing else, at the library's speed: `tokenize` makes Python objects of each
+        token. ``texts`` are as for `predict_proba`. It runs on the calling thread.
+
+        Returns
+        -------
+        ids : numpy.ndarray, int32, (ids)
+            Those of all texts, one behind the other, special tokens included, cut at ``max_length``.
+        starts : numpy.ndarray, int64, (texts + 1)
+            Text i has ``ids[starts[i]:starts[i + 1]]``.
+
+        Raises
+        ------
+        TypeError, BadInput, ValueError
+            As `predict_proba`.
+
+        Examples
+        --------
+        >>> ids, starts = clf.token_ids(["Rash.", "No rash."])
+        >>> ids[starts[1] : starts[2]].tolist() == clf.tokenize("No rash.").ids
+        True
+        """
+        source = _texts.read(texts)
+        with self._turn():
+            self._ready()
+        ids, starts, first = [np.empty(0, np.int32)], [np.zeros(1, np.int64)], 0
+        for block in source.blocks(_texts.PIECE_TEXTS):  # short enough for Ctrl-C
+            with self._turn():
+                some, begins = self._ready().ids(block)
+            ids.append(some.copy())  # without the room that was left
+            starts.append(begins[1:] + first)
+            first += len(some)
+            del block
+        return np.concatenate(ids), np.concatenate(starts)
 
     # ---- Screening ----------------------------------------------------------------------------------------------
 

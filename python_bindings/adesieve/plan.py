@@ -364,7 +364,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--format", choices=["text", "json", "markdown"], default="text")
     add("-m", "--model", metavar="DIR")
     add("--device", default="auto", metavar="auto|cpu|cuda|cuda:N")
-    add("--precision", default="auto", metavar="auto|f32|bf16|f16")
+    add("--precision", default="auto", metavar="auto|f32|bf16|f16|int8")
     add("--threads", type=int, default=0, metavar="N")
     return parser
 

@@ -30,6 +30,7 @@ from .calibration import (
     prevalence_of,
 )
 from .errors import Cancelled, Error, InvalidArgument, Status, error_of
+from .profile import Profile, profile_of_screen
 from .rows import Hit, InputFile, Record, Stats, file_of, hit_of, record_of
 
 __all__ = ["Hit", "InputFile", "Record", "Screening", "Stats", "provenance", "schema"]
@@ -203,6 +204,7 @@ class Screening:
         self._row = _ffi.ScreenRow()
         self._last = Last()
         self._final: Stats | None = None
+        self._spent: Profile | None = None  # known once it is closed
         self._over = False  # the end was reached
         self._owed = 0  # rows that were fetched as columns and are still to be given
         self._torn = False  # such rows were lost by an interrupt
@@ -709,6 +711,7 @@ class Screening:
             if self._meter is not None:
                 self._meter.end()
             self._final = self._stats()
+            self._spent = profile_of_screen(self._handle)
             handle, self._handle = self._handle, None
             _ffi.load().ade_screen_close(handle)
 

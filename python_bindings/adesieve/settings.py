@@ -18,6 +18,7 @@ _PRECISIONS = {
     "f32": _ffi.Precision.F32,
     "bf16": _ffi.Precision.BF16,
     "f16": _ffi.Precision.F16,
+    "int8": _ffi.Precision.INT8,
 }
 _INVALID_UTF8 = {"error": _ffi.InvalidUtf8.ERROR, "replace": _ffi.InvalidUtf8.REPLACE}
 _DEFAULTS = {"device": "auto", "precision": "auto", "invalid_utf8": "error"}

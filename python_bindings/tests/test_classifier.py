@@ -8,13 +8,14 @@ import json
 import logging
 import os
 import pickle
+import re
 import subprocess
 
 import numpy as np
 import pytest
 
 import adesieve
-from adesieve import Status
+from adesieve import Status, _engine, _texts
 
 LABELS = ["not ADE", "ADE"]
 TEXTS = ["Rash after amoxicillin.", "", "No adverse effects were seen.", "TNF-α 5±2 mg", "a\x00b"]
@@ -255,6 +256,72 @@ def test_tokenize(clf):
     assert [t.ids for t in clf.tokenize([text, ""])] == [tokens.ids, clf.tokenize("").ids]
 
 
+def test_token_ids(clf, tiny, monkeypatch):
+    """What tokenize gives, whatever the blocks, the room that was guessed, and the kind of list."""
+    texts = ["Rash ± fever: α😀 amoxicillin.", "", "a b " * 600, "", "x"]
+    expected = [t.ids for t in clf.tokenize(texts)]
+    for k in range(2):
+        ids, starts = clf.token_ids(texts)
+        assert ids.dtype == np.int32 and starts.dtype == np.int64 and ids.flags.c_contiguous
+        assert [ids[a:b].tolist() for a, b in zip(starts, starts[1:])] == expected
+        assert starts[0] == 0 and starts[-1] == len(ids)
+        for given_as in (iter(texts), tuple(texts), np.array(texts), np.array(texts, dtype=object)):
+            other = clf.token_ids(given_as)
+            assert np.array_equal(other[0], ids) and np.array_equal(other[1], starts)
+        monkeypatch.setattr(_texts, "PIECE_TEXTS", 2)
+        monkeypatch.setattr(_engine, "_FRAME", 0)  # room for too few: a second call
+        monkeypatch.setattr(_engine, "_BYTES_A_TOKEN", 1000)
+    ids, starts = clf.token_ids("x")
+    assert ids.tolist() == expected[-1] and starts.tolist() == [0, 3]
+    for none in ([], iter([])):
+        ids, starts = clf.token_ids(none)
+        assert (ids.shape, ids.dtype, starts.tolist()) == ((0,), np.int32, [0])
+    with adesieve.Classifier(tiny, "none", max_length=4) as short:
+        assert np.diff(short.token_ids(texts)[1]).tolist() == [4, 2, 4, 2, 3]
+
+
+def test_token_ids_of_a_baseline(root):
+    with adesieve.Classifier(root / "models" / "tfidf-logreg") as clf:
+        texts = ["Rash after amoxicillin.", "", "No rash was seen."]
+        ids, starts = clf.token_ids(texts)
+        assert [ids[a:b].tolist() for a, b in zip(starts, starts[1:])] == [t.ids for t in clf.tokenize(texts)]
+
+
+def test_profile(clf, tiny, root):
+    """Counts are of the texts that were encoded, and the stages add up to the encoding."""
+    assert clf.profile() == adesieve.Profile(2, *[0] * 11) and clf.profile().other == 0
+    tokens = clf.classify(["Rash after amoxicillin.", "", "No rash."] * 50).tokens.sum()
+    profile = clf.profile()
+    assert (profile.texts, profile.tokens, profile.threads) == (150, tokens, 2)
+    assert profile.batches > 0 and profile.operations > 0 and profile.seconds > 0 and profile.tokenizing > 0
+    stages = [profile.products, profile.attention, profile.elementwise]
+    assert all(seconds > 0 for seconds in stages)
+    assert sum(stages) + profile.waiting + profile.other == pytest.approx(profile.encoding, rel=0.05)
+    assert profile.encoding <= 2 * profile.seconds * 1.05
+    clf.tokenize("Rash.")
+    assert clf.profile() == profile
+    with adesieve.Classifier(tiny, "none") as none:
+        assert none.profile().texts == 0
+    with adesieve.Classifier(root / "models" / "tfidf-logreg") as baseline:
+        baseline.predict("Rash.")
+        found = baseline.profile()
+        assert found.tokenizing > 0 and (found.texts, found.encoding, found.other) == (0, 0, 0)
+
+
+def test_int8(tiny):
+    """A precision like any other, where the processor has it; else it is refused in a sentence."""
+    try:
+        clf = adesieve.Classifier(tiny, "cpu", "int8")
+    except adesieve.Unsupported as error:
+        assert re.search("int8 needs a processor with AVX-512 VNNI or AMX", str(error))
+        return
+    with clf, adesieve.Classifier(tiny, "cpu", "f32") as exact:
+        assert clf.info["precision"] == "int8"
+        texts = ["Rash after amoxicillin.", "No rash."]
+        assert np.abs(clf.logits(texts) - exact.logits(texts)).max() < 0.05
+        assert np.array_equal(clf.logits(texts)[1], clf.logits(texts[1])[0])
+
+
 def test_max_length_and_device_none(tiny):
     with adesieve.Classifier(tiny, "none", max_length=4) as clf:
         tokens = clf.tokenize("one two three four five")
@@ -355,7 +422,7 @@ def test_close(tiny):
     clf = adesieve.Classifier(tiny, "cpu")
     clf.close()
     clf.close()
-    for use in (lambda: clf("x"), lambda: clf.tokenize("x"), lambda: clf.info, lambda: clf.screen("x")):
+    for use in (lambda: clf("x"), lambda: clf.tokenize("x"), lambda: clf.token_ids("x"), lambda: clf.profile(), lambda: clf.info, lambda: clf.screen("x")):
         with pytest.raises(ValueError, match="closed"):
             use()
     for use in (lambda: clf([]), lambda: clf(iter([])), lambda: clf.positive_label, lambda: clf.classify([])):

@@ -195,9 +195,17 @@ def test_calibrated(root, medline, pq, tmp_path, capfd):
     assert mine.splitlines()[0] == its.stderr.splitlines()[0] and "recall=0.9" in mine
     c_command("screen", *options, "-q", "-o", "rows.jsonl", "--stats", "its.json")
     stats, other = (json.loads((tmp_path / name).read_text()) for name in ("stats.json", "its.json"))
-    for name in set(other) - {"seconds", "peak_memory_bytes", *(n for n in other if "per_second" in n)}:
+    for name in set(other) - {"seconds", "profile", "peak_memory_bytes", *(n for n in other if "per_second" in n)}:
         assert nearly(stats[name]) == nearly(other[name]), name
     assert set(stats) == set(other) and set(stats["seconds"]) == set(other["seconds"])
+    assert list(stats["profile"]) == list(other["profile"])
+    for command in ("parquet", "jsonl"):  # and with the stages that a network has
+        name, say = f"{command}.json", parquet if command == "parquet" else c_command
+        on = ["--precision", "f32", "--device", "cpu", "--stats", name]
+        say("screen", "-q", "-f", command, "-o", "some", *on, medline[0])
+    mine, its_own = (json.loads((tmp_path / name).read_text())["profile"] for name in ("parquet.json", "jsonl.json"))
+    assert list(mine) == list(its_own) and (mine["tokens"], mine["texts"]) == (its_own["tokens"], its_own["texts"])
+    assert mine["operations"] == its_own["operations"] > 0 and mine["products"] > 0
     assert screening.provenance("rows.parquet")["operating_point"]["threshold"] == stats["threshold"]
     assert parquet("screen", "--calibrated", "-o", "x.parquet", medline[0]) == 1  # the tiny model has none
     assert not os.path.exists("x.parquet")

@@ -370,7 +370,7 @@ def test_no_text(clf, texts, named):
 
 def test_every_method_says_the_same(clf, tmp_path):
     bad = ["fine", None]
-    uses = [clf, clf.predict_proba, clf.predict, clf.logits, clf.classify, clf.tokenize]
+    uses = [clf, clf.predict_proba, clf.predict, clf.logits, clf.classify, clf.tokenize, clf.token_ids]
     uses += [lambda texts: clf.calibrate(texts, [0, 1], path=tmp_path / "calibration.json")]
     for use in uses:
         with pytest.raises(TypeError, match="text 1 is None"):
@@ -399,8 +399,9 @@ def test_surrogates(clf, tiny, monkeypatch):
         pieces[3] = iter(texts)
         monkeypatch.setattr(_texts, "PIECE_TEXTS", 2)  # and where it is not in the first block
         monkeypatch.setattr(_texts, "BLOCK_TEXTS", 2)
-    with pytest.raises(adesieve.BadInput, match="^text 5: "):
-        clf.tokenize(texts)
+    for use in (clf.tokenize, clf.token_ids):
+        with pytest.raises(adesieve.BadInput, match="^text 5: "):
+            use(texts)
     with pytest.raises(adesieve.BadInput, match="^text 5: "):
         list(clf(iter(texts), batch_size=3))
     with adesieve.Classifier(tiny, "cpu", "f32", invalid_utf8="replace") as lenient:

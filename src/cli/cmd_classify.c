@@ -7,6 +7,7 @@
 #include "exit_status.h"
 #include "messages.h"
 #include "progress.h"
+#include "stage_times.h"
 #include "text_run.h"
 
 #include <math.h>
@@ -205,6 +206,7 @@ static json_t *stats_object(classify_run *run, double seconds_total) {
                   "tokens_per_second", per_second((double)run->tokens, run->seconds_classify)));
     if (run->with_hit) json_object_set_new(object, "hits", json_integer((json_int_t)run->hits));
     json_object_update_new(object, threshold_object(run->with_hit ? &run->threshold : NULL, run->wanted));
+    json_object_set_new(object, "profile", profile_of_run(&run->engine, NULL));
     return object;
 }
 

@@ -10,6 +10,7 @@
 #include "messages.h"
 #include "progress.h"
 #include "signals.h"
+#include "stage_times.h"
 
 #include <errno.h>
 #include <math.h>
@@ -23,7 +24,7 @@ typedef struct evaluate_run {
     settings       *wanted;
     evaluate_report report;
     text_run        texts;
-    output          out, errors;
+    output          out, errors, stats;
     text_set       *seen, *met; /* --seen: its texts; those that came and are not among them */
     engine         *engines;    /* (n_models), for labelled_run; the models' own while it runs */
     double         *calibrated; /* (capacity) */
@@ -288,15 +289,22 @@ static int check_options(settings *wanted) {
 static int open_outputs(evaluate_run *run) {
     settings    *wanted = run->wanted;
     const char **inputs = calloc(wanted->n_files + 1, sizeof *inputs);
-    output      *all[2] = {&run->out, &run->errors};
-    size_t       n_inputs = wanted->n_files;
+    output      *all[3] = {&run->out}; /* those that are open */
+    size_t       n_inputs = wanted->n_files, n_outputs = 1;
     int          status;
     if (!inputs) return out_of_memory();
     memcpy(inputs, wanted->files, n_inputs * sizeof *inputs);
     if (wanted->seen) inputs[n_inputs++] = wanted->seen;
     status = output_open(&run->out, wanted->output, inputs, n_inputs);
-    if (status == CLI_OK && wanted->errors) status = output_open(&run->errors, wanted->errors, inputs, n_inputs);
-    if (status == CLI_OK && wanted->errors) status = engine_check_outputs(all, 2);
+    if (status == CLI_OK && wanted->errors) {
+        status = output_open(&run->errors, wanted->errors, inputs, n_inputs);
+        all[n_outputs++] = &run->errors;
+    }
+    if (status == CLI_OK && wanted->stats) {
+        status = output_open(&run->stats, wanted->stats, inputs, n_inputs);
+        all[n_outputs++] = &run->stats;
+    }
+    if (status == CLI_OK) status = engine_check_outputs(all, n_outputs);
     free(inputs);
     return status;
 }
@@ -385,8 +393,43 @@ static int write_report(evaluate_run *run) {
     return status == CLI_OK ? output_row_end(&run->out) : status;
 }
 
+/* What a model did: as classify's, but for counts that the report has. */
+static json_t *model_stats(const evaluate_run *run, const engine *used) {
+    json_t *object = engine_stats(used, "evaluate"), *profile = object ? profile_of_run(used, NULL) : NULL;
+    double  seconds = json_real_value(json_object_get(profile, "seconds"));
+    if (!object) return NULL;
+    json_object_set_new(object, "texts_per_second", json_real(per_second((double)run->texts.texts, seconds)));
+    json_object_set_new(object, "profile", profile);
+    return object;
+}
+
+static json_t *stats_object(const evaluate_run *run, double seconds_total) {
+    const evaluate_report *report = &run->report;
+    json_t                *models = json_array(), *object;
+    double                 seconds_open = 0;
+    for (size_t i = 0; i < report->n_models; i++) {
+        json_t *one = model_stats(run, &report->models[i].engine);
+        seconds_open += report->models[i].engine.seconds_open;
+        if (json_array_append_new(models, one) == 0) continue;
+        json_decref(models);
+        return NULL;
+    }
+    object = report->n_models > 1
+                 ? json_pack("{s:s, s:s, s:O}", "command", "evaluate", "version", ade_version(), "models", models)
+                 : json_incref(json_array_get(models, 0));
+    json_decref(models);
+    if (!object) return NULL;
+    json_object_update_new(object, json_pack("{s:i, s:i, s:I, s:I, s:{s:f, s:f, s:f}}", "inputs", (int)run->texts.inputs,
+                                             "inputs_failed", (int)run->texts.inputs_failed, "texts",
+                                             (json_int_t)run->texts.texts, "replaced_utf8",
+                                             (json_int_t)run->texts.replaced, "seconds", "open", seconds_open, "read",
+                                             run->texts.seconds_read, "total", seconds_total));
+    return object;
+}
+
 static int run_evaluate(evaluate_run *run) {
-    int status = check_options(run->wanted), finished;
+    double start = seconds_now();
+    int    status = check_options(run->wanted), finished;
     if (status == CLI_OK) status = make_report(run);
     if (status == CLI_OK) status = open_outputs(run);
     if (status == CLI_OK) status = open_models(run);
@@ -400,6 +443,11 @@ static int run_evaluate(evaluate_run *run) {
         finished = output_finish(&run->errors, 1);
         if (finished != CLI_OK && finished != CLI_CLOSED) return finished;
     }
+    if (run->wanted->stats) {
+        finished = engine_write_json(&run->stats, stats_object(run, seconds_now() - start));
+        if (finished == CLI_OK) finished = output_finish(&run->stats, 1);
+        if (finished != CLI_OK && finished != CLI_CLOSED) return finished;
+    }
     finished = output_finish(&run->out, status == CLI_OK);
     return finished != CLI_OK ? finished : status;
 }
@@ -410,11 +458,12 @@ int cmd_evaluate(settings *wanted) {
     int           status;
     if (!run) return out_of_memory();
     run->wanted = wanted;
-    run->out = run->errors = closed;
+    run->out = run->errors = run->stats = closed;
     progress_start(wanted->progress, wanted->quiet);
     status = run_evaluate(run);
     progress_hide();
     output_finish(&run->errors, 0); /* what was not finished above is not complete */
+    output_finish(&run->stats, 0);
     output_finish(&run->out, 0);
     for (size_t i = 0; i < run->report.n_models; i++) {
         evaluated_model *model = &run->report.models[i];

@@ -12,5 +12,6 @@ int cmd_calibrate(settings *wanted);
 int cmd_tokenize(settings *wanted);
 int cmd_export(settings *wanted);
 int cmd_info(settings *wanted);
+int cmd_bench(settings *wanted);
 
 #endif

@@ -180,6 +180,7 @@ const char *precision_text(int precision) {
     case ADE_PRECISION_BF16: return "bf16";
     case ADE_PRECISION_F16: return "f16";
     case ADE_PRECISION_F64: return "f64";
+    case ADE_PRECISION_INT8: return "int8";
     default: return "auto";
     }
 }

@@ -203,6 +203,9 @@ void help_manual(bytes *out) {
 #undef EXIT_ROFF
     put_literal(out, ".SH ENVIRONMENT\n"
                      ".TP\n.B ADESIEVE_MODEL\nThe model folder that is used without \\fB\\-\\-model\\fR.\n"
+                     ".TP\n.B ADESIEVE_MAX_ISA\nThe best of the processor's instruction sets that may be used: baseline, sse4.2,\n"
+                     "avx2, avx512, avx512_vnni, avx512_bf16 or amx. Unset: all that there are. For tests and comparisons;\n"
+                     "bf16 needs avx512_bf16, and int8 avx512_vnni. ONEDNN_MAX_CPU_ISA is obeyed, too.\n"
                      ".TP\n.B NO_COLOR\nWhen set and not empty, messages have no colours.\n.SH EXAMPLES\n");
     for (int c = 0; c < N_COMMANDS; c++)
         for (size_t i = 0; command_table[c].examples[i]; i += 2) {

@@ -17,7 +17,7 @@
 static int (*const commands[N_COMMANDS])(settings *) = {
     [COMMAND_SCREEN] = cmd_screen, [COMMAND_CLASSIFY] = cmd_classify, [COMMAND_EVALUATE] = cmd_evaluate,
     [COMMAND_CALIBRATE] = cmd_calibrate, [COMMAND_TOKENIZE] = cmd_tokenize,
-    [COMMAND_EXPORT] = cmd_export, [COMMAND_INFO] = cmd_info,
+    [COMMAND_EXPORT] = cmd_export, [COMMAND_INFO] = cmd_info, [COMMAND_BENCH] = cmd_bench,
 };
 
 /* Help and version are data: they go to standard output, and a full disk is noticed. */

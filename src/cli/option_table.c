@@ -10,11 +10,13 @@
 #define TOKENIZE (1u << COMMAND_TOKENIZE)
 #define EXPORT (1u << COMMAND_EXPORT)
 #define INFO (1u << COMMAND_INFO)
+#define BENCH (1u << COMMAND_BENCH)
 #define LABELLED (EVALUATE | CALIBRATE)
-#define TEXTS (CLASSIFY | TOKENIZE | LABELLED)
+#define TEXTS (CLASSIFY | TOKENIZE | LABELLED | BENCH)
 #define ROWS (SCREEN | CLASSIFY | TOKENIZE)
 #define MODEL (SCREEN | CLASSIFY | LABELLED | INFO)
-#define EVERY (ROWS | LABELLED | INFO)
+#define COMPUTES (MODEL | BENCH)
+#define EVERY (ROWS | LABELLED | INFO | BENCH)
 #define AT(member) offsetof(settings, member)
 
 const option_entry option_table[] = {
@@ -30,7 +32,7 @@ const option_entry option_table[] = {
     {SCREEN | CLASSIFY, 'f', "format", "jsonl|tsv|csv", OPTION_CHOICE, AT(format), 0, 0,
      "How to write the rows. Default: what the name of --output says (.jsonl .tsv .csv), else jsonl."},
     {EVALUATE, 'f', "format", "text|json|markdown", OPTION_CHOICE, AT(format), 0, 0, "How to write. Default: text."},
-    {INFO | CALIBRATE, 'f', "format", "text|json", OPTION_CHOICE, AT(format), 0, 0, "How to write. Default: text."},
+    {INFO | CALIBRATE | BENCH, 'f', "format", "text|json", OPTION_CHOICE, AT(format), 0, 0, "How to write. Default: text."},
 
     {SCREEN, 't', "threshold", "SCORE", OPTION_THRESHOLD, AT(threshold), 0, 0,
      "A sentence is a hit when its score is at or above this: from 0 to 1, for a regression model also more. "
@@ -162,19 +164,22 @@ const option_entry option_table[] = {
      "Names for the model's labels, in their order, instead of its own."},
     {MODEL, 0, "positive-label", "NAME", OPTION_TEXT, AT(positive_label), 0, 0,
      "The label whose probability is the score. Default: ADE, else the last one."},
-    {MODEL, 0, "device", "auto|cpu|cuda|cuda:N", OPTION_DEVICE, AT(device), 0, 0,
+    {COMPUTES, 0, "device", "auto|cpu|cuda|cuda:N", OPTION_DEVICE, AT(device), 0, 0,
      "Where to compute. Default: auto, an NVIDIA GPU if one can be used (adesieve info says why not), else the CPU. "
      "cuda is cuda:0, the first GPU."},
-    {MODEL, 0, "precision", "auto|f32|bf16|f16|f64", OPTION_CHOICE, AT(precision), 0, 0,
+    {COMPUTES, 0, "precision", "auto|f32|bf16|f16|f64|int8", OPTION_CHOICE, AT(precision), 0, 0,
      "What to compute in. Default: auto, f16 on a GPU, bf16 where the processor has it, else f32. A GPU computes in "
-     "f16 alone, a CPU in the other two, and a baseline in f64."},
-    {MODEL, 0, "threads", "N", OPTION_INTEGER, AT(threads), 1, 4096,
+     "f16 alone, a CPU in f32, bf16 or int8, and a baseline in f64. int8 is the fastest, and is only used when it is asked "
+     "for: it decides a few texts otherwise than f32. It needs AVX-512 VNNI or AMX."},
+    {COMPUTES, 0, "threads", "N", OPTION_INTEGER, AT(threads), 1, 4096,
      "Processor threads. Default: as many as this process may run on. The output is the same with any number."},
-    {MODEL, 0, "token-budget", "N", OPTION_INTEGER, AT(token_budget), 1, 1 << 20,
+    {COMPUTES, 0, "token-budget", "N", OPTION_INTEGER, AT(token_budget), 1, 1 << 20,
      "Tokens in a batch. Default: chosen for the device and its memory. The output is the same with any number."},
 
-    {ROWS, 0, "stats", "FILE", OPTION_TEXT, AT(stats), 0, 0,
-     "Write counts, times, speeds, model, device and versions as one JSON object."},
+    {BENCH, 0, "seconds", "S", OPTION_NUMBER, AT(seconds), 0.1, 1e6,
+     "How long to classify, after a short warm-up; texts alone take a second more, or what 100 calls need. Default: 10."},
+    {ROWS | EVALUATE, 0, "stats", "FILE", OPTION_TEXT, AT(stats), 0, 0,
+     "Write counts, times, speeds, where the time went (profile), model, device and versions as one JSON object."},
     {ROWS | LABELLED | EXPORT, 0, "progress", "auto|always|never", OPTION_CHOICE, AT(progress), 0, 0,
      "Say on standard error how far the run is. Default: auto, only on a terminal."},
     {EVERY | EXPORT, 'q', "quiet", NULL, OPTION_FLAG, AT(quiet), 0, 0, "Say nothing but errors."},
@@ -244,6 +249,15 @@ static const char *const export_examples[] = {
 static const char *const info_examples[] = {
     "Versions, devices and the default model:", "adesieve info",
     "What a model folder is, and what it will run as, for a program:", "adesieve info -m biobert -f json", NULL};
+
+static const char *const bench_examples[] = {
+    "How fast the default model is here, and where the time goes:",
+    "adesieve bench",
+    "What int8 gains on texts of one's own, on one thread:",
+    "adesieve bench --precision int8 --threads 1 sentences.txt",
+    "Another model for three seconds, for a program:",
+    "adesieve bench -m biobert --seconds 3 -f json",
+    NULL};
 
 const command_entry command_table[N_COMMANDS] = {
     [COMMAND_SCREEN] =
@@ -316,4 +330,15 @@ const command_entry command_table[N_COMMANDS] = {
                       "whether it lower-cases texts "
                       "and why, and its hash.",
                       info_examples},
+    [COMMAND_BENCH] =
+        {"bench", "measure how fast a model is here, and where the time goes", "adesieve bench [OPTIONS] [FILE...]",
+         "Classifies texts again and again, by default for ten seconds, and shows tokens and texts a second, how long one "
+         "text alone takes (half, and 99 of 100 calls), and the seconds of each stage, added up over all threads: "
+         "tokenizing; encoding, and of this the matrix products, attention, elementwise steps (embeddings, biases, "
+         "activation, residuals, normalization), waiting for threads that share a batch, and the rest; and idle threads. "
+         "Then the matrix products are timed alone: the share of the limit is what they would take of the encoding's time.\n"
+         "Texts come from FILE, as for classify (the first 65,536 or 64 MiB). Without FILE, 4,096 texts are made by chance of the "
+         "model's vocabulary, always the same ones, as long as sentences of MEDLINE are. On a GPU the stages of encoding "
+         "are not known, and a baseline has but one. --format json writes one object.",
+         bench_examples},
 };

@@ -15,6 +15,7 @@ typedef enum command_id {
     COMMAND_TOKENIZE,
     COMMAND_EXPORT,
     COMMAND_INFO,
+    COMMAND_BENCH,
     N_COMMANDS
 } command_id;
 
@@ -23,7 +24,7 @@ enum { MOST_MODELS = 16 }; /* side by side */
 /* What the user asked for. */
 typedef struct settings {
     const char  *model, *output, *stats, *parts, *labels, *positive_label, *text_field;
-    int          format;       /* row_format; in info, evaluate and calibrate: REPORT_.. */
+    int          format;       /* row_format; in info, bench, evaluate and calibrate: REPORT_.. */
     int          input_format; /* texts_format, or -1: by name */
     int          device, device_index, precision, threads, max_length, token_budget;
     int          invalid_utf8, split_special_tokens, with_text;
@@ -43,6 +44,7 @@ typedef struct settings {
     const char  *prefilter;
     double       prefilter_recall;
     int          sort, deleted, summary; /* export; sort: EXPORT_BY_.., or -1: as the format has it */
+    double       seconds; /* bench; 0 = the default */
     int          quiet, progress, log_json;
     int          help, version;
     const char **files; /* n_files; points into argv */

@@ -4,6 +4,7 @@
 
 #include "exit_status.h"
 #include "messages.h"
+#include "stage_times.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -235,5 +236,6 @@ json_t *run_stats_object(const screen_run *run) {
     json_object_set_new(object, "citations_per_second", json_real(per_second((double)s->citations, s->seconds_total)));
     json_object_set_new(object, "texts_per_second", json_real(per_second((double)s->screened, s->seconds_total)));
     json_object_set_new(object, "tokens_per_second", json_real(per_second((double)s->tokens, s->seconds_total)));
+    json_object_set_new(object, "profile", profile_of_run(&run->engine, run->screen));
     return object;
 }

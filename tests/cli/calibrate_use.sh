@@ -19,7 +19,7 @@ threshold=$(sed -n 's/^threshold  \([0-9.]*\) .*/\1/p' said)
 run classify -m m -f tsv -t "$threshold" val.csv | cmp - hits.tsv
 run classify -q -m m --threshold review=0.1 --stats s.json val.csv | grep -c '"hit":true' >hits
 awk '{ print ($1 <= 39 && $1 >= 30) }' hits
-sed -n '/"threshold"/,/"value"/p;/"calibrated"/,$p' s.json | sed 's/: 0\.[0-9]*/: N/'
+sed -n '/"threshold"/,/"value"/p;/"calibrated"/,/"prevalence"/p' s.json | sed 's/: 0\.[0-9]*/: N/'
 # The prevalence moves calibrated values and no score.
 run classify -m m -f csv --prevalence 0.02 val.csv >rare.csv
 cmp <(cut -d , -f 1,2 plain.csv) <(cut -d , -f 1,2 rare.csv)

@@ -17,3 +17,6 @@ complete_line adesieve e
 complete_line adesieve evaluate --format ''
 complete_line adesieve evaluate --se
 complete_line adesieve calibrate --method ''
+complete_line adesieve b
+complete_line adesieve bench --precision ''
+complete_line adesieve bench --se

@@ -4,7 +4,7 @@
 adesieve --help >a
 adesieve -h | cmp - a
 adesieve help | cmp - a
-for command in screen classify evaluate calibrate tokenize export info; do
+for command in screen classify evaluate calibrate tokenize export info bench; do
     grep -q "^  $command " a
     adesieve "$command" --help >b
     adesieve "$command" -qh not-read | cmp - b
@@ -17,7 +17,8 @@ adesieve --version
 # Where a GPU comes in, and in which order files are read.
 adesieve classify --help | tr -s ' \n' ' ' >flat
 grep -q 'an NVIDIA GPU if one can be used (adesieve info says why not), else the CPU' flat
-grep -q 'A GPU computes in f16 alone, a CPU in the other two' flat
+grep -q 'A GPU computes in f16 alone, a CPU in f32, bf16 or int8, and a baseline in f64' flat
+grep -q 'int8 is the fastest, and is only used when it is asked for' flat
 adesieve screen --help | tr -s ' \n' ' ' | grep -q 'order of year and number in their names (pubmed26n1334: 26, 1334).*not searched recursively'
 adesieve screen --help | tr -s ' \n' ' ' | grep -q 'what the name of --output says'
 adesieve screen --help | tr -s ' \n' ' ' | grep -q 'with --prefilter, sentences that it leaves out have none'

@@ -85,8 +85,8 @@ ls resumed
 # An interrupted run's inputs have no output in a new folder: --abandon-output says so, also with -q.
 mkfifo pubmed3.xml
 exec 3<>pubmed3.xml
-adesieve screen --state db2 -o out.jsonl in/pubmed1.xml pubmed3.xml 2>said &
-until grep -qs pubmed1 said; do sleep 0.05; done
+adesieve screen --state db2 -o out.jsonl in/pubmed1.xml pubmed3.xml 2>said.later &
+until grep -qs pubmed1 said.later; do sleep 0.05; done
 kill -TERM $!
 wait $! || true
 exec 3>&-

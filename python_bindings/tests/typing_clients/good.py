@@ -32,6 +32,11 @@ def columns(clf: adesieve.Classifier, texts: Iterator[str]) -> list[int]:
     return [int(tokens.sum()), len(results), len(label or "")]
 
 
+def token_ids(clf: adesieve.Classifier) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], float]:
+    profile: adesieve.Profile = clf.profile()
+    return (*clf.token_ids(["Rash.", "No rash."]), profile.encoding + profile.other)
+
+
 def tokenize(clf: adesieve.Classifier) -> tuple[list[int], int]:
     return clf.tokenize("Rash.").ids, sum(len(tokens.offsets) for tokens in clf.tokenize(["Rash.", "No rash."]))
 
