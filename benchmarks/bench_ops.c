@@ -95,8 +95,9 @@ static void report(bench *b, const char *part, const char *name, double seconds,
 }
 
 static ade_status run_linear(bench *b, int32_t m, int32_t unused) {
+    const size_t          width = (size_t)b->ops->linear_panel(b->linear);
     const ade_linear_args args = {.linear = b->linear, .x = b->x, .y = b->y, .m = m, .x_rows = b->rows,
-                                  .y_panel_stride = ((size_t)b->s.tokens + ADE_ROW_PAD) * (size_t)b->ops->linear_panel(b->linear)};
+                                  .y_panel_stride = ((size_t)b->s.tokens + ADE_ROW_PAD) * width};
     (void)unused;
     return b->ops->linear(b->exec, &args);
 }
@@ -122,8 +123,8 @@ static void bench_bare(bench *b, const char *what, int32_t n, int32_t k, int32_t
     char   name[80];
     b->linear = make_linear(b, n, k, n, 0);
     double seconds = seconds_of(b, run_multiply, m, 0), flops = 2.0 * m * n * k;
-    printf("  bare %-29s %9.1f us  %8.1f GFLOP/s\n", (snprintf(name, sizeof name, "%s (%d, %d) x (%d, %d)", what, (int)m, (int)k, (int)k, (int)n), name),
-           seconds * 1e6, flops / seconds * 1e-9);
+    snprintf(name, sizeof name, "%s (%d, %d) x (%d, %d)", what, (int)m, (int)k, (int)k, (int)n);
+    printf("  bare %-29s %9.1f us  %8.1f GFLOP/s\n", name, seconds * 1e6, flops / seconds * 1e-9);
     b->bare += seconds * times;
     b->ops->linear_destroy(b->linear);
 }

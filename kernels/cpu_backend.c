@@ -41,8 +41,8 @@ static void limit_once(void) {
 static ade_status check_limit(void) {
     pthread_once(&limited, limit_once);
     if (!limit_is_kept)
-        return ade__fail(ADE_UNSUPPORTED, "oneDNN, which this program used before adesieve, no longer takes the limit that "
-                                          "ADESIEVE_MAX_ISA sets; set ONEDNN_MAX_CPU_ISA as well");
+        return ade__fail(ADE_UNSUPPORTED, "oneDNN, which this program used before adesieve, no longer takes the limit "
+                                          "that ADESIEVE_MAX_ISA sets; set ONEDNN_MAX_CPU_ISA as well");
     return ADE_OK;
 }
 

@@ -12,8 +12,8 @@
 #include "team.h"
 #include "threads.h"
 
-#define SKEW 16            /* floats between the panels of a block: rows of different panels stay out of each other's sets */
-#define RUN_FLOATS 65536   /* of products that wait for their activation: 256 KiB */
+#define SKEW 16          /* floats between a block's panels: rows of different ones stay out of each other's cache sets */
+#define RUN_FLOATS 65536 /* of products that wait for their activation: 256 KiB */
 
 struct ade_exec {
     ade_backend           *backend;

@@ -2,7 +2,7 @@
  * Y = X W^T + b by oneDNN's matmul primitive, one thread a call (the workers are ours: each multiplies its own batch in
  * its own cache, or its own panels of a batch that they share; the sums over K never depend on the number of threads).
  *
- * Panels. A matrix is cut into panels of 64 or 128 columns, each packed by itself, whoever computes them: dense outputs of
+ * Panels. A matrix is cut into panels of 64 to 192 columns, each packed by itself, whoever computes them: dense outputs of
  * 64 columns and 128 rows already run at the speed of large matrices. A matrix that stays `exact` is one panel.
  *
  * Rows. A primitive is made for each multiple of 16 rows up to 128 and used for exactly that many; the rows beyond are
@@ -28,13 +28,15 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #if DNNL_CPU_RUNTIME == DNNL_RUNTIME_OMP
 #include <omp.h>
 #endif
 
 #define STEP 16
 #define MOST_ROWS ADE_GEMM_ROWS
-#define PANEL 64       /* columns; of matrices with WIDE columns and more twice as many: fewer calls, and enough to share */
+#define PANEL 96 /* columns at most; of matrices with WIDE columns and more twice as many: fewer calls, enough to share */
+#define STEP_COLUMNS 32
 #define WIDE 1024
 #define MOST_K_INT8 65536 /* times 255 * 127 still fits an int32 */
 #define VARIANTS (MOST_ROWS / STEP)
@@ -180,6 +182,21 @@ const char *ade__gemm_isa(void) {
     return "SSE4.1";
 }
 
+/* The limit that oneDNN's own variable sets. */
+static ade_isa own_limit(void) {
+    static const struct {
+        const char *name;
+        ade_isa     isa;
+    } NAMES[] = {{"SSE41", ADE_ISA_SSE42},        {"AVX", ADE_ISA_SSE42},
+                 {"AVX2", ADE_ISA_AVX2},          {"AVX2_VNNI", ADE_ISA_AVX2},
+                 {"AVX512_CORE", ADE_ISA_AVX512}, {"AVX512_CORE_VNNI", ADE_ISA_AVX512_VNNI},
+                 {"AVX512_CORE_BF16", ADE_ISA_AVX512_BF16}};
+    const char *value = getenv("ONEDNN_MAX_CPU_ISA");
+    for (size_t i = 0; value && i < sizeof NAMES / sizeof *NAMES; i++)
+        if (strcasecmp(value, NAMES[i].name) == 0) return NAMES[i].isa;
+    return ADE_ISA_AMX; /* none, or one that we do not know */
+}
+
 int ade__gemm_limit(int isa) {
     static const dnnl_cpu_isa_t LIMITS[] = {[ADE_ISA_BASELINE] = dnnl_cpu_isa_sse41,
                                             [ADE_ISA_SSE42] = dnnl_cpu_isa_sse41,
@@ -188,10 +205,9 @@ int ade__gemm_limit(int isa) {
                                             [ADE_ISA_AVX512_VNNI] = dnnl_cpu_isa_avx512_core_vnni,
                                             [ADE_ISA_AVX512_BF16] = dnnl_cpu_isa_avx512_core_bf16,
                                             [ADE_ISA_AMX] = dnnl_cpu_isa_avx512_core_amx};
-    const char *variable = getenv("ONEDNN_MAX_CPU_ISA");
-    if (!variable || !*variable) (void)dnnl_set_max_cpu_isa(LIMITS[isa]); /* else both limits hold: the kernels are ours */
-    const unsigned above = (unsigned)dnnl_get_effective_cpu_isa() & ~(unsigned)LIMITS[isa];
-    return (variable && *variable) || above == 0;
+    if ((int)own_limit() <= isa) return 1; /* the lower one is obeyed, and ours would replace it */
+    (void)dnnl_set_max_cpu_isa(LIMITS[isa]);
+    return ((unsigned)dnnl_get_effective_cpu_isa() & ~(unsigned)LIMITS[isa]) == 0;
 }
 
 int ade__gemm_level(void) {
@@ -453,17 +469,22 @@ static ade_status check_range(const ade_linear_desc *desc) {
                          (int)desc->k, MOST_K_INT8);
     for (size_t i = 0; i < (size_t)desc->n * (size_t)desc->k; i++)
         if (!isfinite(desc->weight[i]))
-            return ade__fail(ADE_BAD_MODEL, "the weight in row %zu, column %zu of a matrix is not a finite number, which int8 "
-                                            "cannot hold; use f32, or take another checkpoint",
+            return ade__fail(ADE_BAD_MODEL, "the weight in row %zu, column %zu of a matrix is not a finite number, which "
+                                            "int8 cannot hold; use f32, or take another checkpoint",
                              i / (size_t)desc->k, i % (size_t)desc->k);
     return ADE_OK;
 }
 
-/* Whole groups of columns, PANEL or fewer if they fit, such that all panels are alike where there are groups. */
+/* Whole groups of columns, PANEL or fewer, such that all panels are alike: always where there are groups, else if that
+ * leaves no narrow ones. */
 static int32_t panel_width(const ade_linear_desc *desc) {
     const int32_t most = desc->n >= WIDE ? 2 * PANEL : PANEL;
     if (desc->exact) return desc->n;
-    if (desc->group <= 0) return desc->n < most ? desc->n : most;
+    if (desc->group <= 0) {
+        for (int32_t width = most; width >= 64; width -= STEP_COLUMNS)
+            if (desc->n % width == 0) return width;
+        return desc->n < 64 ? desc->n : 64;
+    }
     int32_t width = desc->group;
     for (int32_t more = 2; desc->group * more <= most; more++)
         if ((desc->section ? desc->section : desc->n) % (desc->group * more) == 0) width = desc->group * more;

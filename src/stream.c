@@ -363,11 +363,19 @@ static int32_t even_budget(const ade_session *s) {
     return (int32_t)(even < budget ? even : budget);
 }
 
+/* Never more than processors: members wait for each other dozens of times a text, and one that does not run holds up
+ * all. */
+static int32_t team_size(const ade_session *s) {
+    const int32_t most = s->n_workers < TEAM ? s->n_workers : TEAM, processors = ade__cpu_count();
+    return most < processors ? most : processors;
+}
+
 static ade_status encode_piece(ade_session *s) {
     ADE_TRY(ade__batch_plan(&s->plan, s->lengths, s->n, s->info.max_length, even_budget(s),
                             s->workers[0].workspace->max_seqs));
-    if (s->prepared->ops->exec_join && s->n_workers > 1 && s->plan.n_batches < (size_t)s->n_workers) {
-        ade__team_init(&s->team, s->n_workers < TEAM ? s->n_workers : TEAM);
+    const int32_t members = s->prepared->ops->exec_join ? team_size(s) : 1;
+    if (s->plan.n_batches < (size_t)members) { /* with as many, each worker by itself is as fast or faster */
+        ade__team_init(&s->team, members);
         return run_workers(s, encode_shared);
     }
     atomic_store(&s->next_batch, 0);

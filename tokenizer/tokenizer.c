@@ -183,11 +183,15 @@ static ade_status keep_texts(ade_tokenizer *tokenizer, const ade_tokenizer_confi
         if (names[i].content && (size_t)tokenizer->added[i].id >= size) size = (size_t)tokenizer->added[i].id + 1;
     ade_text *texts = ade__calloc(size, sizeof *texts);
     tokenizer->token_starts = ade__malloc((size + 1) * sizeof *tokenizer->token_starts);
-    if (!texts || !tokenizer->token_starts) {
+    tokenizer->entry_sizes = ade__calloc(config->n_vocab, sizeof *tokenizer->entry_sizes);
+    if (!texts || !tokenizer->token_starts || !tokenizer->entry_sizes) {
         ade__free(texts);
         return ADE_OUT_OF_MEMORY;
     }
-    for (size_t i = 0; i < config->n_vocab; i++) texts[i] = config->vocab[i];
+    for (size_t i = 0; i < config->n_vocab; i++) {
+        texts[i] = config->vocab[i];
+        if (texts[i].data) tokenizer->entry_sizes[i] = (uint32_t)texts[i].size; /* the trie has no room for more */
+    }
     for (size_t i = 0; i < n_names; i++)
         if (names[i].content) texts[tokenizer->added[i].id] = (ade_text){names[i].content, names[i].size};
     for (size_t i = 0; i < size; i++) bytes += texts[i].size + 1;
@@ -307,6 +311,7 @@ void ade__tokenizer_free(ade_tokenizer *tokenizer) {
     ade__free(tokenizer->added);
     ade__free(tokenizer->token_bytes);
     ade__free(tokenizer->token_starts);
+    ade__free(tokenizer->entry_sizes);
     ade__aligned_free(tokenizer);
 }
 

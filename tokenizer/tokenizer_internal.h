@@ -141,6 +141,7 @@ struct ade_tokenizer {
     ade__added_set    raw, normalized; /* first pass, second pass */
     char             *token_bytes;     /* all tokens, each with a final NUL */
     size_t           *token_starts;    /* (size + 1) */
+    uint32_t         *entry_sizes;     /* of the vocabulary's entries; an added token may have the id of one */
     int32_t           size;
 };
 
@@ -169,8 +170,7 @@ static inline void ade__describe(const ade_tokenizer *tokenizer, ade__key key, c
 
 /* Bytes of a word that a piece of it takes. */
 static inline size_t ade__piece_size(const ade_tokenizer *tokenizer, int32_t id, bool continuing) {
-    const size_t *starts = tokenizer->token_starts + id;
-    return starts[1] - starts[0] - 1 - (continuing ? tokenizer->prefix_size : 0);
+    return tokenizer->entry_sizes[id] - (continuing ? tokenizer->prefix_size : 0);
 }
 
 #define ADE_FRESH 128 /* words that wait to be put into the cache */

@@ -26,9 +26,9 @@ int ade__team_wait(ade_team *team) {
         atomic_store_explicit(&team->arrived, 0, memory_order_relaxed); /* nobody is here before the round has changed */
         atomic_store_explicit(&team->round, round + 1, memory_order_release);
     } else {
-        for (int spins = 0; atomic_load_explicit(&team->round, memory_order_acquire) == round; spins++) {
+        for (int spins = 0; atomic_load_explicit(&team->round, memory_order_acquire) == round;) {
             if (atomic_load_explicit(&team->failed, memory_order_acquire)) return 1;
-            if (spins < SPINS) relax();
+            if (spins < SPINS) spins++, relax();
             else sched_yield();
         }
     }

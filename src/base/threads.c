@@ -93,6 +93,23 @@ static void stop(ade_pool *pool, int started) {
     ade__free(pool);
 }
 
+/* A thread for each processor that the process may use: each gets its own. The scheduler sometimes puts two of them on
+ * one processor while another program has the other for itself, and threads that share a batch then wait for each other
+ * most of the time. With fewer threads than processors it chooses better than we could: other processes may be at work,
+ * and would all take the first ones. */
+static void pin(ade_pool *pool) {
+    cpu_set_t all, one;
+    int       cpu = -1;
+    if (sched_getaffinity(0, sizeof all, &all) != 0 || CPU_COUNT(&all) != pool->n) return;
+    for (int i = 0; i < pool->n; i++) {
+        do cpu++;
+        while (!CPU_ISSET(cpu, &all));
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        (void)pthread_setaffinity_np(pool->workers[i].thread, sizeof one, &one); /* a wish: it works without, too */
+    }
+}
+
 ade_status ade__pool_new(int n, ade_pool **out) {
     ade_pool *pool;
     int       error = 0, started = 0;
@@ -115,6 +132,7 @@ ade_status ade__pool_new(int n, ade_pool **out) {
         return ade__fail(ADE_OUT_OF_MEMORY, "thread %d of %d could not be started: %s; ask for fewer threads", started + 1,
                          n, strerror(error));
     }
+    if (n > 1) pin(pool);
     *out = pool;
     return ADE_OK;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * stream.c on a CPU: windows of texts, one after another. On an emulated GPU, where windows overlap: test_cuda_session. */
+#define _GNU_SOURCE /* sched_setaffinity */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +15,8 @@
 #include "status.h"
 #include "threads.h"
 #include "windows.h"
+
+#include <sched.h>
 
 #define N 400
 
@@ -114,6 +117,40 @@ static void test_same_bits(void **state) {
         }
         ade_session_close(session);
     }
+}
+
+static double waited(ade_session *session, const ade_text *some, size_t n, uint64_t *batches) {
+    ade_session_profile before = ADE_SESSION_PROFILE_INIT, after = ADE_SESSION_PROFILE_INIT;
+    CHECK_OK(ade_session_get_profile(session, &before));
+    CHECK_OK(ade_classify(session, some, n, NULL, NULL, NULL));
+    CHECK_OK(ade_session_get_profile(session, &after));
+    *batches = after.batches - before.batches;
+    return after.waiting - before.waiting;
+}
+
+/* Workers share batches only where that helps: not when there is one for each of a team, although not for all workers,
+ * and never more of them than processors. */
+static void test_when_to_share(void **state) {
+    (void)state;
+    ade_session *session = open_session(16, 0);
+    ade_text     some[24];
+    cpu_set_t    before, one;
+    uint64_t     batches;
+    double       seconds;
+    for (size_t i = 0; i < 24; i++) some[i] = (ade_text){"rash and fever after aspirin", 28}; /* two a batch */
+    seconds = waited(session, some, 24, &batches);
+    CHECK(batches >= 8 && batches < 16 && seconds == 0, "%d batches for 16 workers: %g s waited", (int)batches, seconds);
+    seconds = waited(session, some, 1, &batches);
+    CHECK(batches == 1 && (seconds > 0) == (ade__cpu_count() > 1), "one batch: %g s waited", seconds);
+    assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
+    CPU_ZERO(&one);
+    for (int i = 0, found = 0; i < CPU_SETSIZE && !found; i++)
+        if ((found = CPU_ISSET(i, &before) != 0)) CPU_SET(i, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    seconds = waited(session, some, 1, &batches);
+    assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
+    CHECK(batches == 1 && seconds == 0, "one batch on one processor: %g s waited", seconds);
+    ade_session_close(session);
 }
 
 /* Arrays that are not wanted are left alone. */
@@ -350,7 +387,8 @@ static void test_warm(void **state) {
 
 int main(void) {
     const struct CMUnitTest TESTS[] = {
-        cmocka_unit_test(test_same_bits),    cmocka_unit_test(test_unwanted),  cmocka_unit_test(test_empty_stream),
+        cmocka_unit_test(test_same_bits),    cmocka_unit_test(test_when_to_share),
+        cmocka_unit_test(test_unwanted),  cmocka_unit_test(test_empty_stream),
         cmocka_unit_test(test_large),        cmocka_unit_test(test_bad_texts), cmocka_unit_test(test_source_fails),
         cmocka_unit_test(test_wrong_use),    cmocka_unit_test(test_cancel),    cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_warm),

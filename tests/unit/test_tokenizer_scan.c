@@ -238,6 +238,39 @@ static void stretches_are_remembered_whole(void **state) {
     ade__tokenizer_free(tokenizer);
 }
 
+/* Behind a duplicate the reference gives a new added token the id of another entry. Offsets go by the entry. */
+static void added_token_with_the_id_of_an_entry(void **state) {
+    (void)state;
+    static const char *const tokens[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "a", "##b"};
+    enum { N = sizeof tokens / sizeof *tokens, LONG = 3000 };
+    static char            content[LONG];
+    ade_text               vocab[N];
+    ade_added_token        added = {.content = memset(content, 'x', LONG), .content_size = LONG};
+    ade_tokenizer         *tokenizer;
+    ade_tokenizer_scratch *scratch;
+    ade_encode_options     options = {.max_length = 16, .want_offsets = true};
+    ade_encoding           e;
+    for (size_t i = 0; i < N; i++) vocab[i] = (ade_text){tokens[i], strlen(tokens[i])};
+    ade_tokenizer_config config = plain_config(vocab, N, true);
+    config.added = &added;
+    config.n_added = 1;
+    assert_int_equal(ade__tokenizer_new(&config, &tokenizer), ADE_OK);
+    assert_int_equal(ade__tokenizer_token(tokenizer, N - 1)[0], 'x');
+    assert_int_equal(ade__tokenizer_scratch_new(tokenizer, &scratch), ADE_OK);
+    for (int time = 0; time < 4; time++) {
+        static const char *const texts[] = {"abbb", "\xc3\xa1" "bbb"};
+        size_t                   more = time % 2; /* the accented letter has two bytes */
+        assert_int_equal(encode(tokenizer, scratch, texts[more], 4 + more, &options, &e), ADE_OK);
+        assert_int_equal(e.n, 6);
+        for (size_t i = 1; i < 5; i++) {
+            assert_int_equal(e.starts[i], i == 1 ? 0 : i - 1 + more);
+            assert_int_equal(e.ends[i], i + more);
+        }
+    }
+    ade__tokenizer_scratch_free(scratch);
+    ade__tokenizer_free(tokenizer);
+}
+
 /* Strings of a few letters, so that nodes have many children and blocks fill up: what is in is found with its number,
  * what is not is not. */
 static void trie_of_random_strings(void **state) {
@@ -285,6 +318,7 @@ int main(void) {
         cmocka_unit_test(texts_at_the_end_of_memory),
         cmocka_unit_test(narrow_and_wide_ids),
         cmocka_unit_test(stretches_are_remembered_whole),
+        cmocka_unit_test(added_token_with_the_id_of_an_entry),
         cmocka_unit_test(trie_of_random_strings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
