@@ -4,7 +4,6 @@
 
 #include "stage_times.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -38,31 +37,15 @@ static double mean_tokens(const bench_result *r) {
 
 /* ---- Text -------------------------------------------------------------------------------------------------------- */
 
-#if defined(__GNUC__)
-__attribute__((format(printf, 3, 4)))
-#endif
-static void
-line(bytes *out, const char *name, const char *format, ...) {
-    char    text[1024];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    put_literal(out, name);
-    for (size_t i = strlen(name); i < 16; i++) put_literal(out, " ");
-    put_literal(out, text);
-    put_literal(out, "\n");
-}
-
 static void stage(bytes *out, const bench_result *r, const char *name, double seconds, const char *more) {
-    line(out, name, "%10.3f %7.1f%s", seconds, 100 * seconds / thread_seconds(&r->profile), more);
+    put_named(out, name, "%10.3f %7.1f%s", seconds, 100 * seconds / thread_seconds(&r->profile), more);
 }
 
 static void put_stages(bytes *out, const bench_result *r) {
     const ade_session_profile *p = &r->profile;
     int                        baseline = r->engine.model_info.kind == ADE_MODEL_BASELINE;
     char                       speed[64];
-    line(out, "stage", "   seconds share, %%");
+    put_named(out, "stage", "   seconds share, %%");
     stage(out, r, baseline ? "scoring" : "tokenizing", p->tokenizing, "");
     if (!baseline && stages_are_known(&r->engine)) {
         stage(out, r, "encoding", p->encoding, "");
@@ -76,40 +59,40 @@ static void put_stages(bytes *out, const bench_result *r) {
     }
     stage(out, r, "all threads", thread_seconds(p), "");
     if (!baseline && !stages_are_known(&r->engine))
-        line(out, "", "The stages of encoding are not known: a GPU computes by itself.");
+        put_named(out, "", "The stages of encoding are not known: a GPU computes by itself.");
 }
 
 void bench_put_text(bytes *out, const bench_result *r, const settings *wanted) {
     const ade_session_info *session = &r->engine.session_info;
     char                    name[32];
     int                     baseline = r->engine.model_info.kind == ADE_MODEL_BASELINE;
-    line(out, "adesieve", "%s", ade_version());
-    line(out, "model", "%s", r->engine.model_info.name);
-    line(out, "device", "%s: %s%s%s", device_text(session->device, session->device_index, name, sizeof name),
+    put_named(out, "adesieve", "%s", ade_version());
+    put_named(out, "model", "%s", r->engine.model_info.name);
+    put_named(out, "device", "%s: %s%s%s", device_text(session->device, session->device_index, name, sizeof name),
          session->device_name, *session->instruction_set ? ", " : "", session->instruction_set);
-    line(out, "runs as", "%s, %d %s", precision_text(session->precision), (int)session->threads,
+    put_named(out, "runs as", "%s, %d %s", precision_text(session->precision), (int)session->threads,
          session->threads == 1 ? "thread" : "threads");
     if (r->texts.made)
-        line(out, "texts", "%zu, made by chance from the model's vocabulary", r->texts.count);
+        put_named(out, "texts", "%zu, made by chance from the model's vocabulary", r->texts.count);
     else
-        line(out, "texts", "%s%zu of %s%s", r->texts.cut ? "the first " : "", r->texts.count,
+        put_named(out, "texts", "%s%zu of %s%s", r->texts.cut ? "the first " : "", r->texts.count,
              strcmp(wanted->files[0], "-") == 0 ? "standard input" : wanted->files[0],
              wanted->n_files > 1 ? " and other inputs" : "");
-    line(out, "", "%.1f %s a text on average", mean_tokens(r), baseline ? "terms" : "tokens");
+    put_named(out, "", "%.1f %s a text on average", mean_tokens(r), baseline ? "terms" : "tokens");
     put_literal(out, "\n");
-    line(out, "speed", "%.0f %s/s, %.0f texts/s", per_second((double)r->tokens, r->seconds),
+    put_named(out, "speed", "%.0f %s/s, %.0f texts/s", per_second((double)r->tokens, r->seconds),
          baseline ? "terms" : "tokens", per_second((double)r->texts_done, r->seconds));
-    line(out, "", "%llu texts in %llu %s, %.1f s", (unsigned long long)r->texts_done, (unsigned long long)r->calls,
+    put_named(out, "", "%llu texts in %llu %s, %.1f s", (unsigned long long)r->texts_done, (unsigned long long)r->calls,
          r->calls == 1 ? "call" : "calls", r->seconds);
-    line(out, "one text alone", "%.3f ms (half of %zu calls), %.3f ms (99 %% of them)", 1e3 * r->single_p50,
+    put_named(out, "one text alone", "%.3f ms (half of %zu calls), %.3f ms (99 %% of them)", 1e3 * r->single_p50,
          r->single_calls, 1e3 * r->single_p99);
     put_literal(out, "\n");
     put_stages(out, r);
     if (!(r->products_seconds > 0)) return;
     put_literal(out, "\n");
-    line(out, "share of limit", "%.1f %%: what the matrix products alone take, of the encoding's time",
+    put_named(out, "share of limit", "%.1f %%: what the matrix products alone take, of the encoding's time",
          100 * share_of_limit(r));
-    line(out, "", "%.3f ms for %d tokens in %d texts: %.0f GFLOP/s a thread", 1e3 * r->products_seconds,
+    put_named(out, "", "%.3f ms for %d tokens in %d texts: %.0f GFLOP/s a thread", 1e3 * r->products_seconds,
          (int)r->products_tokens, (int)r->products_texts, gigaflops(operations_alone(r), r->products_seconds));
 }
 

@@ -78,22 +78,6 @@ static json_t *device_object(const engine *used) {
                      json_from_text(info->device_reason));
 }
 
-#if defined(__GNUC__)
-__attribute__((format(printf, 3, 4)))
-#endif
-static void
-line(bytes *out, const char *name, const char *format, ...) {
-    char    text[2048];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    put_literal(out, name);
-    for (size_t i = strlen(name); i < 16; i++) put_literal(out, " ");
-    put_literal(out, text);
-    put_literal(out, "\n");
-}
-
 static const char *text_or(const char *text, const char *other) { return text && *text ? text : other; }
 
 static int put_calibration(bytes *out, const engine *used) {
@@ -101,21 +85,21 @@ static int put_calibration(bytes *out, const engine *used) {
     char                 method[100];
     int                  stale;
     if (ade_model_get_calibration(used->model, &info) != ADE_OK) {
-        line(out, "  calibration", "%s", used->model_info.problem == ADE_PROBLEM_SINGLE_LABEL
+        put_named(out, "  calibration", "%s", used->model_info.problem == ADE_PROBLEM_SINGLE_LABEL
                                              ? "none; adesieve calibrate makes one from labelled texts"
                                              : "none, nor can such a model have one");
         return CLI_OK;
     }
     stale = calibration_is_stale(used->model, &info);
     if (stale < 0) return CLI_FAILED;
-    line(out, "  calibration", "%s", calibration_text(&info, method, sizeof method));
-    line(out, "", "on %llu texts, %llu of them positive (prevalence %.4f)%s%s", (unsigned long long)info.n,
+    put_named(out, "  calibration", "%s", calibration_text(&info, method, sizeof method));
+    put_named(out, "", "on %llu texts, %llu of them positive (prevalence %.4f)%s%s", (unsigned long long)info.n,
          (unsigned long long)info.n_positive, info.prevalence, info.data && *info.data ? ": " : "",
          text_or(info.data, ""));
-    line(out, "", "log-loss %.4f -> %.4f, expected calibration error %.4f -> %.4f (cross-validated)",
+    put_named(out, "", "log-loss %.4f -> %.4f, expected calibration error %.4f -> %.4f (cross-validated)",
          info.log_loss_before, info.log_loss_after, info.ece_before, info.ece_after);
     if (stale > 0)
-        line(out, "", "made for other weights than the model has now: make it anew with adesieve calibrate");
+        put_named(out, "", "made for other weights than the model has now: make it anew with adesieve calibrate");
     return CLI_OK;
 }
 
@@ -124,48 +108,48 @@ static int put_text(bytes *out, engine *used, const char *processor) {
     const ade_session_info *session = &used->session_info;
     const char             *standard = ade_default_model();
     char                    digest[65], name[32];
-    line(out, "adesieve", "%s", ade_version());
-    line(out, "default model", "%s", standard ? standard : "none: set ADESIEVE_MODEL, or install one with adesieve");
+    put_named(out, "adesieve", "%s", ade_version());
+    put_named(out, "default model", "%s", standard ? standard : "none: set ADESIEVE_MODEL, or install one with adesieve");
     if (!used->model) {
-        line(out, "processor", "%s", processor);
-        line(out, "device", "known once there is a model: adesieve info -m DIR");
+        put_named(out, "processor", "%s", processor);
+        put_named(out, "device", "known once there is a model: adesieve info -m DIR");
         return CLI_OK;
     }
     if (ade_model_hash(used->model, digest) != ADE_OK) return engine_failed(ADE_IO, "the model's hash");
     if (model->kind == ADE_MODEL_BASELINE)
-        line(out, "device", "%s: %s", device_text(session->device, session->device_index, name, sizeof name),
+        put_named(out, "device", "%s: %s", device_text(session->device, session->device_index, name, sizeof name),
              text_or(session->device_name, "unnamed"));
     else
-        line(out, "device", "%s: %s, %s", device_text(session->device, session->device_index, name, sizeof name),
+        put_named(out, "device", "%s: %s, %s", device_text(session->device, session->device_index, name, sizeof name),
              text_or(session->device_name, "unnamed"), text_or(session->instruction_set, "no special instructions"));
-    line(out, "", "%s", text_or(session->device_reason, "chosen by the options."));
+    put_named(out, "", "%s", text_or(session->device_reason, "chosen by the options."));
     if (model->kind == ADE_MODEL_BASELINE)
-        line(out, "runs as", "%s, %d %s, texts of any length", precision_text(session->precision),
+        put_named(out, "runs as", "%s, %d %s, texts of any length", precision_text(session->precision),
              (int)session->threads, session->threads == 1 ? "thread" : "threads");
     else
-        line(out, "runs as", "%s, %d %s, at most %d tokens a text, batches of %d tokens",
+        put_named(out, "runs as", "%s, %d %s, at most %d tokens a text, batches of %d tokens",
              precision_text(session->precision), (int)session->threads, session->threads == 1 ? "thread" : "threads",
              (int)session->max_length, (int)session->token_budget);
-    line(out, "model", "%s", model->name);
-    line(out, "  folder", "%s", model->folder);
-    line(out, "  sha256", "%s", digest);
+    put_named(out, "model", "%s", model->name);
+    put_named(out, "  folder", "%s", model->folder);
+    put_named(out, "  sha256", "%s", digest);
     if (model->kind == ADE_MODEL_BASELINE)
-        line(out, "  architecture", "%s", text_or(model->architecture, "not named"));
+        put_named(out, "  architecture", "%s", text_or(model->architecture, "not named"));
     else
-        line(out, "  architecture", "%s: %d layers, hidden size %d, %d heads, intermediate size %d, %s",
+        put_named(out, "  architecture", "%s: %d layers, hidden size %d, %d heads, intermediate size %d, %s",
              text_or(model->architecture, "not named"), (int)model->n_layers, (int)model->hidden_size,
              (int)model->n_heads, (int)model->intermediate_size, text_or(model->activation, "?"));
-    line(out, "  parameters", "%llu, stored as %s", (unsigned long long)model->n_parameters,
+    put_named(out, "  parameters", "%llu, stored as %s", (unsigned long long)model->n_parameters,
          text_or(model->weights_type, "?"));
-    line(out, "  problem", "%s", problem_text(model->problem));
+    put_named(out, "  problem", "%s", problem_text(model->problem));
     for (int32_t i = 0; i < model->n_labels; i++)
-        line(out, i == 0 ? "  labels" : "", "%d = %s%s", (int)i, ade_model_label(used->model, i),
+        put_named(out, i == 0 ? "  labels" : "", "%d = %s%s", (int)i, ade_model_label(used->model, i),
              i == model->positive_label ? " (positive: its probability is the score)" : "");
     if (put_calibration(out, used) != CLI_OK) return CLI_FAILED;
-    line(out, "  tokenizer", "%s: %d entries, %s, accents %s", text_or(model->tokenizer_source, "?"),
+    put_named(out, "  tokenizer", "%s: %d entries, %s, accents %s", text_or(model->tokenizer_source, "?"),
          (int)model->vocab_size, model->lowercase ? "lower-cases texts" : "keeps case",
          model->strip_accents ? "stripped" : "kept");
-    line(out, "", "%s", text_or(model->casing_reason, ""));
+    put_named(out, "", "%s", text_or(model->casing_reason, ""));
     return CLI_OK;
 }
 

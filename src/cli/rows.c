@@ -5,6 +5,7 @@
 #include "utf8_check.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,18 @@ void put_raw(bytes *buffer, const char *data, size_t size) {
 }
 
 void put_literal(bytes *buffer, const char *text) { put_raw(buffer, text, strlen(text)); }
+
+void put_named(bytes *buffer, const char *name, const char *format, ...) {
+    char    text[2048];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    put_literal(buffer, name);
+    for (size_t i = strlen(name); i < 16; i++) put_literal(buffer, " ");
+    put_literal(buffer, text);
+    put_literal(buffer, "\n");
+}
 
 void put_unsigned(bytes *buffer, uint64_t value) {
     char   digits[20];

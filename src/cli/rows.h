@@ -21,6 +21,11 @@ char *bytes_room(bytes *buffer, size_t more);
 
 void put_raw(bytes *buffer, const char *data, size_t size);
 void put_literal(bytes *buffer, const char *text); /* a C string as it is */
+/* A line of a report for people: the name, padded to a column, what the format gives (2,047 bytes of it), a line feed. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 3, 4)))
+#endif
+void put_named(bytes *buffer, const char *name, const char *format, ...);
 void put_integer(bytes *buffer, int64_t value);
 void put_unsigned(bytes *buffer, uint64_t value);
 void put_float(bytes *buffer, float value);   /* must be finite */
