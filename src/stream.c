@@ -25,6 +25,7 @@
 #define INLINE_TEXTS 16               /* so few are tokenized on the caller's thread: waking workers takes longer */
 #define INLINE_BYTES ((size_t)64 << 10) /* if short: that thread cannot ask the progress callback meanwhile */
 #define TEAM 8 /* the most workers that share a batch: more would wait for each other longer than they compute */
+#define EVEN_ROUNDS 4 /* batches for each worker from which a small last one no longer matters */
 #define ASK_SECONDS 0.05 /* with the 0.04 of a waiting ade__pool_run, the caller is asked ten times a second */
 
 /* ---- Failures ---------------------------------------------------------------------------------------------------- */
@@ -349,18 +350,38 @@ static ade_status tokenize_piece(ade_session *s) {
     return run_over_texts(s, tokenize_some);
 }
 
-/* Tokens a batch: so many that the last round of batches keeps all workers busy, too. */
-static int32_t even_budget(const ade_session *s) {
+static ade_status plan_batches(ade_session *s, int64_t budget) {
+    return ade__batch_plan(&s->plan, s->lengths, s->n, s->info.max_length, (int32_t)budget,
+                           s->workers[0].workspace->max_seqs);
+}
+
+static int64_t largest_batch(const ade_batch_plan *plan) {
+    int64_t most = 0;
+    for (size_t b = 0; b < plan->n_batches; b++)
+        if (plan->batches[b].tokens > most) most = plan->batches[b].tokens;
+    return most;
+}
+
+/* Where there are few batches, as many for each worker and as even ones as can be, so that nobody idles at the end; and
+ * one batch, to be shared, where even the best division leaves one worker with far more than the others. */
+static ade_status plan_evenly(ade_session *s) {
     const int64_t workers = s->n_workers, budget = s->info.token_budget;
     int64_t       total = 0, longest = 0;
-    if (s->prepared->info.execs) return s->info.token_budget;
     for (size_t i = 0; i < s->n; i++) {
         total += s->lengths[i];
         if (s->lengths[i] > longest) longest = s->lengths[i];
     }
-    const int64_t rounds = (total + budget * workers - 1) / (budget * workers);
-    const int64_t even = rounds ? total / (rounds * workers) + longest : budget; /* a batch may miss it by a text */
-    return (int32_t)(even < budget ? even : budget);
+    const int64_t rounds = (total + budget * workers - 1) / (budget * workers), batches = rounds * workers;
+    if (s->prepared->info.execs || rounds > EVEN_ROUNDS) return plan_batches(s, budget);
+    for (int64_t slack = 0; slack <= longest; slack += longest / 8 + 1) {
+        const int64_t even = (total + batches - 1) / batches + slack;
+        if (even >= budget) break;
+        ADE_TRY(plan_batches(s, even));
+        if (s->plan.n_batches > (size_t)batches) continue;
+        if (rounds == 1 && total <= budget && 4 * largest_batch(&s->plan) * workers > 5 * total) break; /* too uneven */
+        return ADE_OK;
+    }
+    return plan_batches(s, budget);
 }
 
 /* Never more than processors: members wait for each other dozens of times a text, and one that does not run holds up
@@ -371,8 +392,7 @@ static int32_t team_size(const ade_session *s) {
 }
 
 static ade_status encode_piece(ade_session *s) {
-    ADE_TRY(ade__batch_plan(&s->plan, s->lengths, s->n, s->info.max_length, even_budget(s),
-                            s->workers[0].workspace->max_seqs));
+    ADE_TRY(plan_evenly(s));
     const int32_t members = s->prepared->ops->exec_join ? team_size(s) : 1;
     if (s->plan.n_batches < (size_t)members) { /* with as many, each worker by itself is as fast or faster */
         ade__team_init(&s->team, members);
