@@ -131,7 +131,7 @@ static void bench_bare(bench *b, const char *what, int32_t n, int32_t k, int32_t
 
 static void bench_linear(bench *b, const char *what, int32_t n, int32_t k, int32_t m, int exact, double times) {
     char   name[80];
-    size_t in = b->info.act == ADE_F32 || exact ? 4 : b->info.act == ADE_BF16 ? 2 : 1;
+    size_t in = b->info.act == ADE_F32 || exact ? 4 : ade__dtype_size(b->info.act);
     b->linear = make_linear(b, n, k, exact ? 0 : b->s.h / b->s.heads, exact);
     double seconds = seconds_of(b, run_linear, m, 0);
     snprintf(name, sizeof name, "linear %s (%d, %d) x (%d, %d)", what, (int)m, (int)k, (int)k, (int)n);
@@ -254,7 +254,7 @@ static void bench_precision(const shape *s, int32_t precision) {
     fill(b.matrix, (size_t)s->h * (size_t)s->h);
     fill(b.y, count);
 
-    double t = s->tokens, h = s->h, act = b.info.act == ADE_F32 ? 4 : b.info.act == ADE_BF16 ? 2 : 1;
+    double t = s->tokens, h = s->h, act = (double)ade__dtype_size(b.info.act);
     double full = s->layers - 1; /* layers on all tokens; the last one does most on first tokens only */
     double pairs = 0;
     for (int32_t i = 0; i < b.n_texts; i++) pairs += (double)(b.cu[i + 1] - b.cu[i]) * (b.cu[i + 1] - b.cu[i]);

@@ -22,15 +22,13 @@ struct ade_exec {
     ade_team              *team; /* NULL: alone */
     ade_exec              *leader;
     int32_t                part, parts;
-    int32_t                hidden, intermediate;
+    int32_t                hidden;
     float                 *y;          /* products of a block, in panels; int32 in int8 */
     void                  *inner;      /* (ADE_GEMM_ROWS, F) act: what comes out of the activation */
     ade_quant             *inner_rows; /* (ADE_GEMM_ROWS) */
     float                 *row;        /* (max(H, F)) */
     ade_op_times           times;
 };
-
-static size_t act_size(ade_dtype act) { return act == ADE_F32 ? 4 : act == ADE_BF16 ? 2 : 1; }
 
 /* ---- Making one -------------------------------------------------------------------------------------------------- */
 
@@ -59,7 +57,6 @@ static ade_status make_buffers(ade_exec *exec, const ade_exec_options *o) {
     if (!o->hidden) return ADE_OK; /* a user of single ops */
     int32_t most = o->hidden > o->intermediate ? o->hidden : o->intermediate;
     exec->hidden = o->hidden;
-    exec->intermediate = o->intermediate;
     exec->scratch.first = ade__aligned_malloc(ade__cpu_first_floats(o->max_len, o->hidden), sizeof(float));
     exec->y = ade__aligned_malloc(block_floats(most > 3 * o->hidden ? most : 3 * o->hidden), sizeof(float));
     exec->inner = ade__aligned_malloc((size_t)ADE_GEMM_ROWS * (size_t)most, sizeof(float)); /* multiply's input as well */
@@ -130,11 +127,11 @@ static void spent(double *start, double *counter) {
 }
 
 static const void *act_row(const ade_exec *exec, const void *x, int32_t row, int32_t width) {
-    return (const char *)x + (size_t)row * (size_t)width * act_size(exec->backend->act);
+    return (const char *)x + (size_t)row * (size_t)width * ade__dtype_size(exec->backend->act);
 }
 
 static void *act_row_out(const ade_exec *exec, void *x, int32_t row, int32_t width) {
-    return (char *)x + (size_t)row * (size_t)width * act_size(exec->backend->act);
+    return (char *)x + (size_t)row * (size_t)width * ade__dtype_size(exec->backend->act);
 }
 
 static size_t block_stride(const ade_gemm_shape *shape) { return (size_t)ADE_GEMM_ROWS * (size_t)shape->width + SKEW; }
@@ -224,21 +221,9 @@ ade_status ade__cpu_activation(ade_exec *exec, const ade_activation_args *args) 
     ALONE(exec->backend->kernels->activation(args, exec->backend->act));
 }
 
-static void pool(ade_exec *exec, const ade_pool_args *args) {
-    const size_t bytes = (size_t)args->h * act_size(exec->backend->act);
-    if (exec->backend->act != ADE_I8) {
-        exec->backend->kernels->pool(args, exec->backend->act);
-        return;
-    }
-    for (int32_t s = 0; s < args->s; s++) {
-        size_t from = (size_t)args->cu_seqlens[s], row = (size_t)args->h * sizeof(float);
-        memcpy((char *)args->out + (size_t)s * row, (const char *)args->x + from * row, row);
-        memcpy((char *)args->out_act + (size_t)s * bytes, (const char *)args->x_act + from * bytes, bytes);
-        args->out_rows[s] = args->x_rows[from];
-    }
+ade_status ade__cpu_pool(ade_exec *exec, const ade_pool_args *args) {
+    ALONE(exec->backend->kernels->pool(args, exec->backend->act));
 }
-
-ade_status ade__cpu_pool(ade_exec *exec, const ade_pool_args *args) { ALONE(pool(exec, args)); }
 
 ade_status ade__cpu_probs(ade_exec *exec, const ade_probs_args *args) { ALONE(exec->backend->kernels->probs(args)); }
 

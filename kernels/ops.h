@@ -42,6 +42,10 @@ extern "C" {
 
 typedef enum ade_dtype { ADE_F32 = 0, ADE_BF16 = 1, ADE_F16 = 2, ADE_I8 = 3 } ade_dtype;
 
+static inline size_t ade__dtype_size(ade_dtype type) { /* bytes of an element */
+    return type == ADE_F32 ? 4 : type == ADE_I8 ? 1 : 2;
+}
+
 typedef struct ade_quant { /* how one row of int8 inputs is to be read */
     float   scale;
     int32_t zero; /* 0 to 255 */

@@ -8,10 +8,6 @@
 
 #include <math.h>
 
-static size_t bytes_of(ade_dtype type) {
-    return type == ADE_F32 ? sizeof(float) : type == ADE_I8 ? sizeof(uint8_t) : sizeof(uint16_t);
-}
-
 void ade__workspace_free(ade_workspace *w) {
     if (!w) return;
     const struct ade_prepared *p = w->p;
@@ -35,7 +31,7 @@ static ade_status get(const struct ade_prepared *p, int32_t rows, size_t columns
 /* The act copy of a buffer; the buffer itself where the types agree. */
 static ade_status get_act(const struct ade_prepared *p, int32_t rows, size_t columns, void *res, void **out) {
     if (p->info.act == p->info.res) return *out = res, ADE_OK;
-    return get(p, rows, columns, bytes_of(p->info.act), out);
+    return get(p, rows, columns, ade__dtype_size(p->info.act), out);
 }
 
 static ade_status get_rows(const struct ade_prepared *p, int32_t rows, ade_quant **out) {
@@ -45,7 +41,7 @@ static ade_status get_rows(const struct ade_prepared *p, int32_t rows, ade_quant
 /* Buffers between ops that a backend with fused ops does not need. */
 static ade_status get_unfused(ade_workspace *w) {
     const struct ade_prepared *p = w->p;
-    size_t                     res = bytes_of(p->info.res);
+    size_t                     res = ade__dtype_size(p->info.res);
     if (p->ops->feed_forward) return ADE_OK;
     ADE_TRY(get(p, w->max_tokens, (size_t)p->h, res, &w->y));
     ADE_TRY(get(p, w->max_tokens, (size_t)p->f, res, &w->f));
@@ -68,7 +64,7 @@ static ade_status prepare_linears(ade_workspace *w) {
 
 ade_status ade__workspace_new(const struct ade_prepared *p, int32_t max_tokens, int32_t max_len, int32_t n_slots,
                               ade_workspace **out) {
-    size_t         h = (size_t)p->h, c = (size_t)p->labels, res = bytes_of(p->info.res);
+    size_t         h = (size_t)p->h, c = (size_t)p->labels, res = ade__dtype_size(p->info.res);
     ade_status     status;
     ade_workspace *w = ade__calloc(1, sizeof *w);
     if (!w) return ADE_OUT_OF_MEMORY;
@@ -88,7 +84,7 @@ ade_status ade__workspace_new(const struct ade_prepared *p, int32_t max_tokens, 
     ADE_TRY_GOTO(get_act(p, max_tokens, h, w->x, &w->x_act), failed);
     ADE_TRY_GOTO(get_rows(p, max_tokens, &w->x_rows), failed);
     ADE_TRY_GOTO(get(p, max_tokens, 3 * h, res, &w->qkv), failed);
-    ADE_TRY_GOTO(get(p, max_tokens, h, bytes_of(p->info.act), &w->context), failed);
+    ADE_TRY_GOTO(get(p, max_tokens, h, ade__dtype_size(p->info.act), &w->context), failed);
     ADE_TRY_GOTO(get_rows(p, max_tokens, &w->context_rows), failed);
     if (p->info.act != p->info.res && p->ops->first_attention)
         ADE_TRY_GOTO(get(p, max_tokens, h, sizeof(float), &w->exact_context), failed);
@@ -211,7 +207,7 @@ static ade_attention_args attention_of(const ade_workspace *w, const ade_batch_v
 /* Column `column` of a buffer of products. */
 static const void *column_of(const struct ade_prepared *p, const void *y, const panel_view *view, int32_t column) {
     size_t at = view->width ? (size_t)(column / view->width) * view->stride : (size_t)column;
-    return (const char *)y + at * bytes_of(p->info.res);
+    return (const char *)y + at * ade__dtype_size(p->info.res);
 }
 
 static ade_status whole_layer(const pass *r, const ade_prepared_layer *l, const ade_batch_view *batch) {

@@ -3,6 +3,7 @@
 
 #include "abi_struct.h"
 #include "alloc.h"
+#include "door.h"
 #include "status.h"
 #include "stream.h"
 
@@ -10,19 +11,11 @@
 
 #define MEASURE_SECONDS 0.4
 
-static ade_status enter(ade_session *s) {
-    if (!atomic_flag_test_and_set(&s->busy)) return ADE_OK;
-    return ade__fail(ADE_BUSY, "this session is in use by another thread or by its own callback; ask when its call is done");
-}
-
-static ade_status leave(ade_session *s, ade_status status) {
-    atomic_flag_clear(&s->busy);
-    return status;
-}
+static const char INSTEAD[] = "ask when its call is done";
 
 ade_status ade__session_get_profile(ade_session *s, ade_session_profile *out) {
     ade_session_profile sum = ADE_SESSION_PROFILE_INIT;
-    ADE_TRY(enter(s));
+    ADE_TRY(ade__session_enter(s, INSTEAD));
     sum.threads = s->info.threads;
     sum.seconds = s->seconds;
     for (int i = 0; i < s->n_workers; i++) {
@@ -38,7 +31,7 @@ ade_status ade__session_get_profile(ade_session *s, ade_session_profile *out) {
         sum.waiting += w->times.waiting;
         sum.operations += w->operations;
     }
-    return leave(s, ade__options_out(out, &sum, sizeof sum, "ade_session_profile"));
+    return ade__session_leave(s, ade__options_out(out, &sum, sizeof sum, "ade_session_profile"));
 }
 
 /* ---- The products alone ------------------------------------------------------------------------------------------ */
@@ -95,9 +88,7 @@ static ade_status time_products(ade_session *s, int32_t tokens, int32_t texts, d
 }
 
 ade_status ade__session_time_products(ade_session *s, int32_t tokens, int32_t texts, double *seconds) {
-    ADE_TRY(enter(s));
-    if (s->pool && ade__pool_forked(s->pool))
-        return leave(s, ade__fail(ADE_INVALID_ARGUMENT, "this session was opened before fork(), and its threads stayed in the "
-                                                        "parent process; open a session in this one"));
-    return leave(s, time_products(s, tokens, texts, seconds));
+    ADE_TRY(ade__session_check_fork(s));
+    ADE_TRY(ade__session_enter(s, INSTEAD));
+    return ade__session_leave(s, time_products(s, tokens, texts, seconds));
 }

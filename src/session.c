@@ -7,6 +7,7 @@
 #include "abi_struct.h"
 #include "alloc.h"
 #include "device.h"
+#include "door.h"
 #include "isa.h"
 #include "log.h"
 #include "status.h"
@@ -255,34 +256,24 @@ void ade__session_close(ade_session *s) {
 ade_status ade__session_get_info(const ade_session *s, ade_session_info *info) {
     return ade__options_out(info, &s->info, sizeof s->info, "ade_session_info");
 }
+
 /* ---- Doors ------------------------------------------------------------------------------------------------------- */
 
-static ade_status enter(ade_session *s) {
-    if (atomic_flag_test_and_set(&s->busy))
-        return ade__fail(ADE_BUSY, "this session is in use by another thread or by its own callback; open one per thread");
-    return ADE_OK;
-}
-
-static ade_status leave(ade_session *s, ade_status status) {
-    atomic_flag_clear(&s->busy);
-    return status;
-}
+static ade_status enter(ade_session *s) { return ade__session_enter(s, "open one per thread"); }
 
 static ade_status enter_to_classify(ade_session *s) {
     if (s->info.device == ADE_DEVICE_NONE)
         return ade__fail(ADE_INVALID_ARGUMENT, "a session on ADE_DEVICE_NONE tokenizes only; open one on a device");
-    if (ade__pool_forked(s->pool))
-        return ade__fail(ADE_INVALID_ARGUMENT, "this session was opened before fork(), and its threads stayed in the "
-                                               "parent process; open a session in this one");
+    ADE_TRY(ade__session_check_fork(s));
     ADE_TRY(enter(s));
     if (s->failure[0])
-        return leave(s, ade__fail(ADE_DEVICE, "this session's device failed before, so open another: %s", s->failure));
+        return ade__session_leave(s, ade__fail(ADE_DEVICE, "this session's device failed before, so open another: %s", s->failure));
     return ADE_OK;
 }
 
 ade_status ade__session_stream(ade_session *s, const ade_window_source *source) {
     ADE_TRY(enter_to_classify(s));
-    return leave(s, ade__stream_run(s, source));
+    return ade__session_leave(s, ade__stream_run(s, source));
 }
 
 /* A source of one window: `user` is the address of a pointer to it, which is NULL once it has been given. */
@@ -318,7 +309,7 @@ static ade_status classify(ade_session *s, const ade_text *texts, size_t n, ade_
 ade_status ade__session_classify(ade_session *s, const ade_text *texts, size_t n, ade_result *results, float *logits,
                                  float *probabilities) {
     ADE_TRY(enter_to_classify(s));
-    return leave(s, classify(s, texts, n, results, logits, probabilities));
+    return ade__session_leave(s, classify(s, texts, n, results, logits, probabilities));
 }
 
 static ade_status too_many(size_t n, size_t capacity) {
@@ -349,7 +340,7 @@ ade_status ade__session_tokenize(ade_session *s, ade_text text, ade_token *token
     ade_encoding       encoding;
     options.want_offsets = tokens != NULL;
     ADE_TRY(enter(s));
-    if (s->model->baseline) return leave(s, list_terms(s, text, tokens, capacity, info));
+    if (s->model->baseline) return ade__session_leave(s, list_terms(s, text, tokens, capacity, info));
     ade_status status =
         ade__tokenizer_encode(s->model->tokenizer.tokenizer, s->workers[0].scratch, text, &options, &encoding);
     if (status == ADE_OK) {
@@ -362,7 +353,7 @@ ade_status ade__session_tokenize(ade_session *s, ade_text text, ade_token *token
         for (size_t i = 0; tokens && status == ADE_OK && i < encoding.n; i++)
             tokens[i] = (ade_token){encoding.ids[i], encoding.starts[i], encoding.ends[i]};
     }
-    return leave(s, status);
+    return ade__session_leave(s, status);
 }
 
 /* The ids of one text, of which the first `room` go to `ids`. */
@@ -413,5 +404,5 @@ static ade_status encode(ade_session *s, const ade_text *texts, size_t n_texts, 
 ade_status ade__session_encode(ade_session *s, const ade_text *texts, size_t n_texts, int32_t *ids, size_t capacity,
                                size_t *row_starts, size_t *n_ids) {
     ADE_TRY(enter(s));
-    return leave(s, encode(s, texts, n_texts, ids, capacity, row_starts, n_ids));
+    return ade__session_leave(s, encode(s, texts, n_texts, ids, capacity, row_starts, n_ids));
 }

@@ -79,22 +79,29 @@ void ade__slot_begin(ade_staging *staging, ade_slot *slot, int32_t t, int32_t s,
                                   .max_len = max_len};
 }
 
+/* Copies a batch's input up, and its results down. */
+static ade_status push(const ade_workspace *w, const ade_slot *slot) {
+    size_t input = 2 * aligned((size_t)slot->view.t) + (size_t)slot->view.s + 1;
+    return w->p->ops->push(w->exec, slot->number, slot->device_input, slot->host_input, input * sizeof(int32_t));
+}
+
+static ade_status pull(const ade_workspace *w, const ade_slot *slot) {
+    size_t output = 2 * (size_t)slot->view.s * (size_t)w->p->labels;
+    return w->p->ops->pull(w->exec, slot->number, slot->host_output, w->scores, output * sizeof(float));
+}
+
 ade_status ade__slot_submit(ade_staging *staging, ade_slot *slot, const atomic_int *cancel) {
-    ade_workspace        *w = staging->workspace;
-    const ade_batch_view *view = &slot->view;
-    const ade_ops        *ops = w->p->ops;
-    size_t                input = 2 * aligned((size_t)view->t) + (size_t)view->s + 1;
-    size_t                output = 2 * (size_t)view->s * (size_t)w->p->labels;
-    ADE_TRY(ops->push(w->exec, slot->number, slot->device_input, slot->host_input, input * sizeof(int32_t)));
+    ade_workspace *w = staging->workspace;
+    ADE_TRY(push(w, slot));
     slot->in_flight = 1; /* from here on the device may be reading the slot, even if an op fails */
-    ade_status status = ade__encoder_run(w, view, cancel);
+    ade_status status = ade__encoder_run(w, &slot->view, cancel);
     if (status != ADE_OK) { /* close the batch all the same, so that a wait for it covers its copy up */
         char error[2048];
         ade__copy_error(error, sizeof error);
-        (void)ops->pull(w->exec, slot->number, slot->host_output, w->scores, output * sizeof(float));
+        (void)pull(w, slot);
         return ade__adopt_error(status, error);
     }
-    ADE_TRY(ops->pull(w->exec, slot->number, slot->host_output, w->scores, output * sizeof(float)));
+    ADE_TRY(pull(w, slot));
     staging->turn = (staging->turn + 1) % staging->n_slots;
     return ADE_OK;
 }
@@ -102,18 +109,13 @@ ade_status ade__slot_submit(ade_staging *staging, ade_slot *slot, const atomic_i
 /* Only a backend whose copies are done when they return has teams, so a wait of the team orders them, too. */
 ade_status ade__slot_submit_shared(ade_staging *own, ade_staging *leader, ade_slot *slot, ade_team *team, int32_t member,
                                    const atomic_int *cancel) {
-    ade_workspace        *w = leader->workspace;
-    const ade_batch_view *view = &slot->view;
-    const ade_ops        *ops = w->p->ops;
-    size_t                input = 2 * aligned((size_t)view->t) + (size_t)view->s + 1;
-    size_t                output = 2 * (size_t)view->s * (size_t)w->p->labels;
-    if (member == 0)
-        ADE_TRY(ops->push(w->exec, slot->number, slot->device_input, slot->host_input, input * sizeof(int32_t)));
+    ade_workspace *w = leader->workspace;
+    if (member == 0) ADE_TRY(push(w, slot));
     if (ade__team_wait(team)) return ADE_CANCELLED;
-    ADE_TRY(ade__encoder_run_shared(own->workspace, w, team, member, view, cancel));
+    ADE_TRY(ade__encoder_run_shared(own->workspace, w, team, member, &slot->view, cancel));
     if (member != 0) return ADE_OK;
     slot->in_flight = 1;
-    return ops->pull(w->exec, slot->number, slot->host_output, w->scores, output * sizeof(float));
+    return pull(w, slot);
 }
 
 ade_status ade__slot_wait(ade_staging *staging, ade_slot *slot) {

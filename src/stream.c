@@ -384,17 +384,19 @@ static ade_status plan_evenly(ade_session *s) {
     return plan_batches(s, budget);
 }
 
-/* Never more than processors: members wait for each other dozens of times a text, and one that does not run holds up
- * all. */
+/* Those that share the plan's batches; 0 where each worker by itself is as fast or faster. Never more than processors:
+ * members wait for each other dozens of times a text, and one that does not run holds up all. */
 static int32_t team_size(const ade_session *s) {
-    const int32_t most = s->n_workers < TEAM ? s->n_workers : TEAM, processors = ade__cpu_count();
-    return most < processors ? most : processors;
+    const int32_t most = s->n_workers < TEAM ? s->n_workers : TEAM;
+    if (!s->prepared->ops->exec_join || s->plan.n_batches >= (size_t)most) return 0;
+    const int32_t processors = ade__cpu_count(), size = most < processors ? most : processors;
+    return s->plan.n_batches < (size_t)size ? size : 0;
 }
 
 static ade_status encode_piece(ade_session *s) {
     ADE_TRY(plan_evenly(s));
-    const int32_t members = s->prepared->ops->exec_join ? team_size(s) : 1;
-    if (s->plan.n_batches < (size_t)members) { /* with as many, each worker by itself is as fast or faster */
+    const int32_t members = team_size(s);
+    if (members > 0) {
         ade__team_init(&s->team, members);
         return run_workers(s, encode_shared);
     }

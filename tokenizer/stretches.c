@@ -72,13 +72,9 @@ static ade_status put_longer_word(ade__encoder *e, const unsigned char *word, si
     const uint64_t  key[ADE_LONG_BYTES / 8] = {low.low, low.high, high.low, high.high};
     ade__long_word *known = ade__long_word_at(&e->scratch->cache, key);
     if (memcmp(known->key, key, sizeof key) != 0) {
-        int32_t  ids[ADE_LONG_BYTES];
-        uint32_t ends[ADE_LONG_BYTES];
-        size_t   n = ade__wordpiece_cut(&e->tokenizer->wordpiece, word, size, ids, ends);
-        if (!n) {
-            if (e->tokenizer->unk_id < 0) return ade__put_unknown(e, original_start(at, 0), original_end(at, size));
-            ids[n++] = e->tokenizer->unk_id;
-        }
+        int32_t ids[ADE_LONG_BYTES];
+        size_t  n = ade__cut_short_word(e->tokenizer, word, size, ids);
+        if (!n) return ade__put_unknown(e, original_start(at, 0), original_end(at, size));
         if (n > ADE_LONG_IDS) return put_pieces(e, ids, n, size, at);
         memcpy(known->key, key, sizeof key);
         memcpy(known->ids, ids, n * sizeof *ids);
@@ -99,15 +95,10 @@ ade_status ade__put_longer_word(ade__encoder *e, const unsigned char *word, size
 
 /* A word with this key that the cache lacks; room as for put_longer_word. */
 static ade_status put_new_word(ade__encoder *e, ade__key key, const unsigned char *word, size_t size, const place *at) {
-    const ade_tokenizer *tokenizer = e->tokenizer;
-    int32_t              ids[ADE_KEY_BYTES];
-    uint32_t             ends[ADE_KEY_BYTES];
-    size_t               n = ade__wordpiece_cut(&tokenizer->wordpiece, word, size, ids, ends);
-    if (!n) {
-        if (tokenizer->unk_id < 0) return ade__put_unknown(e, original_start(at, 0), original_end(at, size));
-        ids[n++] = tokenizer->unk_id;
-    }
-    if (n > ade__most_ids(tokenizer)) return put_longer_word(e, word, size, at);
+    int32_t ids[ADE_LONG_BYTES];
+    size_t  n = ade__cut_short_word(e->tokenizer, word, size, ids);
+    if (!n) return ade__put_unknown(e, original_start(at, 0), original_end(at, size));
+    if (n > ade__most_ids(e->tokenizer)) return put_longer_word(e, word, size, at);
     ade__remember(e, key, ids, n);
     return put_pieces(e, ids, n, size, at);
 }

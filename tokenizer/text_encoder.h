@@ -45,6 +45,16 @@ static inline void ade__put_id(ade__encoder *e, int32_t id, size_t start, size_t
     e->unknown_seen |= id == e->tokenizer->unk_id;
 }
 
+/* The ids of a word of at most ADE_LONG_BYTES bytes, [UNK] where it is unknown; 0 where there is no [UNK] either. */
+static inline size_t ade__cut_short_word(const ade_tokenizer *tokenizer, const unsigned char *word, size_t size,
+                                         int32_t ids[ADE_LONG_BYTES]) {
+    uint32_t ends[ADE_LONG_BYTES];
+    size_t   n = ade__wordpiece_cut(&tokenizer->wordpiece, word, size, ids, ends);
+    if (n || tokenizer->unk_id < 0) return n;
+    ids[0] = tokenizer->unk_id;
+    return 1;
+}
+
 /* ---- stretches.c ------------------------------------------------------------------------------------------------- */
 
 /* [UNK] for bytes [start, end) of the text; ADE_BAD_MODEL when there is none. Makes room. */

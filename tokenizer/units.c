@@ -75,14 +75,12 @@ __attribute__((noinline)) static ade_status put_unit(ade__encoder *e, size_t bas
 
 /* A word with this key that the cache lacks; false when it has to be put by hand. */
 static bool learn(const ade_tokenizer *tokenizer, ade__key key, size_t size, ade__word *out) {
-    int32_t       ids[ADE_KEY_BYTES];
-    uint32_t      ends[ADE_KEY_BYTES];
+    int32_t       ids[ADE_LONG_BYTES];
     unsigned char word[ADE_KEY_BYTES];
     if (is_stretch_key(key)) return false;
     memcpy(word, &key, sizeof word);
-    size_t n = ade__wordpiece_cut(&tokenizer->wordpiece, word, size, ids, ends);
-    if (!n) ids[n++] = tokenizer->unk_id;
-    if (ids[0] < 0 || n > ade__most_ids(tokenizer)) return false;
+    size_t n = ade__cut_short_word(tokenizer, word, size, ids);
+    if (!n || n > ade__most_ids(tokenizer)) return false;
     ade__describe(tokenizer, key, ids, n, out);
     return true;
 }

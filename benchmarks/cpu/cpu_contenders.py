@@ -94,14 +94,14 @@ class CpuPeer(contenders.Peer):
         if not self.spread or len(batches) == 1:
             return [self.run(*batch) for batch in batches]
         out: list[Any] = [None] * len(batches)
-        todo: queue.SimpleQueue[int] = queue.SimpleQueue()
+        waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
         for i in range(len(batches)):
-            todo.put(i)
+            waiting.put(i)
 
         def work() -> None:
             while True:
                 try:
-                    i = todo.get_nowait()
+                    i = waiting.get_nowait()
                 except queue.Empty:
                     return
                 try:

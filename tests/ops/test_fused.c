@@ -78,7 +78,7 @@ typedef struct rows { /* m rows of k values: as they come, as act, and what act 
     ade_quant *quants;
 } rows;
 
-static size_t act_size(const subject *s) { return s->info.act == ADE_F32 ? 4 : s->info.act == ADE_BF16 ? 2 : 1; }
+static size_t act_size(const subject *s) { return ade__dtype_size(s->info.act); }
 
 static rows rows_new(const subject *s, int32_t m, int32_t k) {
     size_t n = (size_t)m * (size_t)k;
